@@ -1,0 +1,13 @@
+/* adam on the cpu: scalars in double, then one vectorised pass (adam.h). */
+#include "adam.h"
+
+extern const hkd_op hkd_op_adam;
+
+static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
+    const hkd_adam_settings settings = hkd_cpu_adam_settings(call->p);
+    const hkd_adam_scalars scalars = hkd_ref_adam_scalars(&settings);
+    hkd_cpu_adam_pass(cpu, call, &scalars);
+    return HKD_OK;
+}
+
+const hkd_cpu_op HKD_CPU(adam) = {.op = &hkd_op_adam, .forward = forward};

@@ -1,0 +1,32 @@
+/* adam.h - the one pass over weights, moments and gradient that adam and radam share, once per instruction set. */
+#ifndef HKD_CPU_ADAM_H
+#define HKD_CPU_ADAM_H
+
+#include "cpu.h"
+
+#include <math.h>
+
+static inline hkd_adam_settings hkd_cpu_adam_settings(const double *p) {
+    return (hkd_adam_settings){p[0], p[1], p[2], p[3], p[4], p[5] != 0, (int64_t)p[6]};
+}
+
+static inline void hkd_cpu_adam_pass(const hkd_cpu *cpu, const hkd_call *call, const hkd_adam_scalars *s) {
+    const float *p = hkd_cpu_data(&call->in[0]), *m = hkd_cpu_data(&call->in[1]), *v = hkd_cpu_data(&call->in[2]);
+    const float *g = hkd_cpu_data(&call->in[3]);
+    float *p_new = hkd_cpu_data(&call->out[0]), *m_new = hkd_cpu_data(&call->out[1]), *v_new = hkd_cpu_data(&call->out[2]);
+    const float keep_m = (float)s->keep_m, take_m = (float)s->take_m, keep_v = (float)s->keep_v, take_v = (float)s->take_v;
+    const float step = (float)s->step, root = (float)s->root, eps = (float)s->eps, l2 = (float)s->l2, shrink = (float)s->shrink;
+    const int64_t count = hkd_count(&call->in[0].shape);
+    (void)cpu;
+    #pragma omp parallel for simd num_threads(cpu->threads)
+    for (int64_t i = 0; i < count; i++) { /* each output may be its own input: every element is read before it is written */
+        const float g1 = g[i] + l2 * p[i];
+        const float m1 = keep_m * m[i] + take_m * g1;
+        const float v1 = keep_v * v[i] + take_v * (g1 * g1);
+        p_new[i] = shrink * p[i] - step * (m1 / (root * sqrtf(v1) + eps));
+        m_new[i] = m1;
+        v_new[i] = v1;
+    }
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* l2_norm_loss on the cpu. Every scalar of a sample is formed in double. */
+#include "loss.h"
+
+#include <math.h>
+
+extern const hkd_op hkd_op_l2_norm_loss;
+
+static double slope(double s) { return s > 0 ? 1 / sqrt(s) : 0; }
+
+static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
+    const hkd_cpu_samples s = hkd_cpu_samples_of(&call->in[0]);
+    float *l = hkd_cpu_data(&call->out[0]);
+    (void)cpu;
+    #pragma omp parallel for num_threads(cpu->threads)
+    for (int64_t k = 0; k < s.n; k++) l[k] = (float)(sqrt(hkd_cpu_squared_distance(call, k)));
+    return HKD_OK;
+}
+
+static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
+    const hkd_cpu_samples s = hkd_cpu_samples_of(&call->in[0]);
+    const float *dl = hkd_cpu_data(&call->up[0]);
+    (void)cpu;
+    #pragma omp parallel for num_threads(cpu->threads)
+    for (int64_t k = 0; k < s.n; k++)
+        hkd_cpu_along_difference(call, k, slope(hkd_cpu_squared_distance(call, k)) * (double)dl[k]);
+    return HKD_OK;
+}
+
+const hkd_cpu_op HKD_CPU(l2_norm_loss) = {.op = &hkd_op_l2_norm_loss, .forward = forward, .backward = backward};

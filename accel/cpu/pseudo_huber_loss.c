@@ -1,0 +1,30 @@
+/* pseudo_huber_loss on the cpu. Every scalar of a sample is formed in double. */
+#include "loss.h"
+
+#include <math.h>
+
+extern const hkd_op hkd_op_pseudo_huber_loss;
+
+static double root(double s, double c) { return sqrt(s + c * c); }
+static double loss(double s, double c) { return s / (root(s, c) + c); }
+
+static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
+    const hkd_cpu_samples s = hkd_cpu_samples_of(&call->in[0]);
+    float *l = hkd_cpu_data(&call->out[0]);
+    (void)cpu;
+    #pragma omp parallel for num_threads(cpu->threads)
+    for (int64_t k = 0; k < s.n; k++) l[k] = (float)(loss(hkd_cpu_squared_distance(call, k), call->p[0]));
+    return HKD_OK;
+}
+
+static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
+    const hkd_cpu_samples s = hkd_cpu_samples_of(&call->in[0]);
+    const float *dl = hkd_cpu_data(&call->up[0]);
+    (void)cpu;
+    #pragma omp parallel for num_threads(cpu->threads)
+    for (int64_t k = 0; k < s.n; k++)
+        hkd_cpu_along_difference(call, k, dl[k] / root(hkd_cpu_squared_distance(call, k), call->p[0]));
+    return HKD_OK;
+}
+
+const hkd_cpu_op HKD_CPU(pseudo_huber_loss) = {.op = &hkd_op_pseudo_huber_loss, .forward = forward, .backward = backward};

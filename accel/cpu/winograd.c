@@ -1,0 +1,250 @@
+/* 3x3 convolution, stride 1, padding 1, by Winograd's F(4x4, 3x3): forward and data gradient (the same with rotated,
+ * transposed weights). The transforms and their derivation stand in winograd.h.
+ *
+ *   picture -> 6x6 tiles, 4 apart          V [36][tile][channel]       U [panel of outputs][36][channel][panel]
+ *   +----+----+--
+ *   |tile|tile|       B^T d B     for each of the 36 positions:  M[pos] = V[pos] U[pos]  (gemm: rows are tiles)
+ *   +----+----+--    -------->                                            A^T M A
+ *   |    |    |                   M [36][tile][panel]                    --------->  4x4 outputs, + bias
+ *
+ * U is four times the weights and costs as much to write to memory as to compute, so it is made where it is used: the threads
+ * transform up to WAVE tiles into a common V (third-level cache); then a work item, one panel of outputs, gathers its taps
+ * once and makes U six positions at a time (200 KB, second-level cache), multiplies all tiles, and transforms its outputs.
+ * The next position of V is fetched while one is multiplied.
+ *
+ * Frozen weights bring U along, and it is U that streams past: waves are small (V stays in the second-level cache), and when
+ * there are many each thread takes its own.
+ *
+ * Every element is one sum over channels in order, whatever the wave, the item or the thread.
+ */
+#include "conv2d.h"
+#include "winograd.h"
+
+#include <string.h>
+
+enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, FROZEN_WAVE = 36,
+       SKEW = 16 }; /* a line more, lest what is 4 KB apart share one cache set */
+
+typedef struct {
+    int64_t n, h, w, ci, co;           /* source and target picture; channels of source and target */
+    bool transposed;                   /* data gradient */
+    int64_t th, tw, tiles;             /* tiles per picture side, in all */
+    int64_t wave, panels;              /* tiles in V; work items of a wave */
+    bool alone;                        /* there are enough waves that each thread takes its own */
+    int64_t row;                       /* floats per tile in V */
+    int64_t v_step, u_step, m_step;    /* floats between positions (between taps: u_step) */
+    int64_t v_floats, space_floats;    /* all of V; taps, U and M of a thread */
+} plan;
+
+static plan plan_of(const hkd_conv2d_dims *d, bool transposed, bool frozen, int threads) {
+    plan p = {.n = d->n, .h = d->h, .w = d->w, .ci = transposed ? d->c_out : d->c_in, .co = transposed ? d->c_in : d->c_out,
+              .transposed = transposed, .th = hkd_ceil_div(d->h, OUT), .tw = hkd_ceil_div(d->w, OUT)};
+    p.tiles = p.n * p.th * p.tw;
+    const int64_t wave = frozen ? FROZEN_WAVE : WAVE;
+    p.alone = frozen && p.tiles >= 2 * wave * threads;
+    p.wave = p.tiles ? hkd_ceil_div(p.tiles, hkd_ceil_div(p.tiles, wave)) : 0;
+    p.panels = hkd_panels(p.co);
+    p.row = hkd_align(p.ci) + SKEW;
+    p.v_step = p.wave * p.row + SKEW;
+    p.u_step = p.ci * HKD_PANEL + SKEW;
+    p.m_step = p.wave * HKD_PANEL + SKEW;
+    p.v_floats = POSITIONS * p.v_step;
+    p.space_floats = (TAPS + SIDE) * p.u_step + POSITIONS * p.m_step;
+    return p;
+}
+
+static size_t bytes_of(const plan *p, int threads) {
+    return (size_t)(p->row + p->v_floats * (p->alone ? threads : 1) + threads * p->space_floats) * sizeof(float);
+}
+
+size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen) {
+    const plan p = plan_of(d, transposed, frozen, cpu->threads);
+    return bytes_of(&p, cpu->threads);
+}
+
+/* The taps of one panel: [tap][channel][column]; the data gradient sees them rotated and transposed. */
+static void gather_taps(float *taps, const float *w, const plan *p, int64_t panel) {
+    static const float zero[TAPS];
+    const int64_t cols = hkd_panel_cols(p->co, panel), width = hkd_panel_width(cols);
+    const int64_t col_step = p->transposed ? TAPS : p->ci * TAPS, channel_step = p->transposed ? p->co * TAPS : TAPS;
+    const int64_t step = p->transposed ? -p->u_step : p->u_step;
+    const float *from = w + panel * HKD_PANEL * col_step;
+    if (p->transposed) taps += (TAPS - 1) * p->u_step;
+    for (int64_t c0 = 0; c0 < p->ci; c0 += BLOCK)
+        for (int64_t o = 0; o < width; o++)
+            for (int64_t c = c0; c < hkd_min(c0 + BLOCK, p->ci); c++) {
+                const float *g = o < cols ? from + o * col_step + c * channel_step : zero;
+                float *to = taps + c * width + o;
+                HKD_UNROLL
+                for (int64_t t = 0; t < TAPS; t++) to[t * step] = g[t];
+            }
+}
+
+/* Row i of U = G g G^T: the positions 6i .. 6i + 5 of one panel, [position][channel][column]. `i` is a constant. */
+HKD_INLINE void transform_row(float *u, int64_t u_step, const float *taps, const int i, int64_t step, int64_t floats) {
+    for (int64_t k = 0; k < floats; k += HKD_V) {
+        hkd_vec half[3], column[SIDE], whole[SIDE];
+        for (int q = 0; q < 3; q++) {
+            const float *g = taps + q * step + k;
+            hkd_winograd_weight(column, 1, hkd_load(g), hkd_load(g + 3 * step), hkd_load(g + 6 * step));
+            half[q] = column[i];
+        }
+        hkd_winograd_weight(whole, 1, half[0], half[1], half[2]);
+        for (int j = 0; j < SIDE; j++) hkd_store(u + j * u_step + k, whole[j]);
+    }
+}
+
+static void transform_weights(float *u, int64_t u_step, const float *taps, int64_t i, int64_t step, int64_t floats) {
+    switch (i) {
+    case 0: transform_row(u, u_step, taps, 0, step, floats); break;
+    case 1: transform_row(u, u_step, taps, 1, step, floats); break;
+    case 2: transform_row(u, u_step, taps, 2, step, floats); break;
+    case 3: transform_row(u, u_step, taps, 3, step, floats); break;
+    case 4: transform_row(u, u_step, taps, 4, step, floats); break;
+    case 5: transform_row(u, u_step, taps, 5, step, floats); break;
+    }
+}
+
+void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zeros, const hkd_tiles *p, int64_t tile,
+                       int64_t channels) {
+    const int64_t n = tile / (p->th * p->tw), row = tile / p->tw % p->th * OUT - 1, col = tile % p->tw * OUT - 1;
+    const float *pixel[SIDE][SIDE];
+    for (int64_t i = 0; i < SIDE; i++)
+        for (int64_t j = 0; j < SIDE; j++) {
+            const bool inside = row + i >= 0 && row + i < p->h && col + j >= 0 && col + j < p->w;
+            pixel[i][j] = inside ? x + ((n * p->h + row + i) * p->w + col + j) * p->c : zeros;
+        }
+    for (int64_t c = 0; c < channels; c += HKD_V) {
+        hkd_vec half[SIDE][SIDE], whole[SIDE];
+        for (int j = 0; j < SIDE; j++) {
+            hkd_vec d[SIDE];
+            for (int i = 0; i < SIDE; i++)
+                d[i] = c + HKD_V <= channels ? hkd_load(pixel[i][j] + c) : hkd_load_part(pixel[i][j] + c, channels - c);
+            hkd_winograd_input(&half[0][j], SIDE, d[0], d[1], d[2], d[3], d[4], d[5]);
+        }
+        for (int i = 0; i < SIDE; i++) {
+            hkd_winograd_input(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
+            for (int j = 0; j < SIDE; j++) hkd_store(v + (i * SIDE + j) * step + c, whole[j]);
+        }
+    }
+}
+
+/* Outputs of one tile for `cols` channels from `first` on. */
+static void transform_output(float *y, const float *m, int64_t step, const float *bias, const plan *p, int64_t tile,
+                             int64_t first, int64_t cols, bool accumulate) {
+    const int64_t n = tile / (p->th * p->tw), row = tile / p->tw % p->th * OUT, col = tile % p->tw * OUT;
+    const int64_t rows = hkd_min(OUT, p->h - row), columns = hkd_min(OUT, p->w - col);
+    float *corner = y + ((n * p->h + row) * p->w + col) * p->co + first;
+    for (int64_t o = 0; o < cols; o += HKD_V) {
+        hkd_vec half[OUT][SIDE], whole[OUT];
+        const int64_t count = cols - o;
+        for (int j = 0; j < SIDE; j++) {
+            const float *at = m + j * step + o;
+            const int64_t down = SIDE * step;
+            hkd_winograd_output(&half[0][j], SIDE, hkd_load(at), hkd_load(at + down), hkd_load(at + 2 * down),
+                                hkd_load(at + 3 * down), hkd_load(at + 4 * down), hkd_load(at + 5 * down));
+        }
+        hkd_vec b = {0};
+        if (bias) b = count >= HKD_V ? hkd_load(bias + first + o) : hkd_load_part(bias + first + o, count);
+        for (int64_t i = 0; i < rows; i++) {
+            hkd_winograd_output(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
+            for (int64_t j = 0; j < columns; j++) {
+                float *to = corner + (i * p->w + j) * p->co + o;
+                hkd_prefetch_write(to + OUT * p->co); /* the next tile's */
+                if (count >= HKD_V) hkd_store(to, accumulate ? hkd_load(to) + whole[j] : whole[j] + b);
+                else hkd_store_part(to, accumulate ? hkd_load_part(to, count) + whole[j] : whole[j] + b, count);
+            }
+        }
+    }
+}
+
+typedef struct {
+    float *y;
+    const float *x, *bias;
+    const float *w, *u;       /* raw weights, or the frozen form: one of the two is NULL */
+    bool accumulate;
+} arrays;
+
+/* Where a panel's U begins in the frozen form, [panel][36][channel][column]. */
+static int64_t u_at(const plan *p, int64_t panel) { return panel * HKD_PANEL * POSITIONS * p->ci; }
+
+/* One panel of outputs of a wave of tiles. `space` holds taps, six positions of U, and M. */
+static void run_panel(const plan *p, const arrays *a, float *space, const float *v, int64_t panel, int64_t first,
+                      int64_t tiles) {
+    const int64_t cols = hkd_panel_cols(p->co, panel), width = hkd_panel_width(cols);
+    float *taps = space, *u = taps + TAPS * p->u_step, *m = u + SIDE * p->u_step;
+    const hkd_segment all = {0, 0, p->ci};
+    if (!a->u) gather_taps(taps, a->w, p, panel);
+    for (int64_t i = 0; i < SIDE; i++) {
+        if (!a->u) transform_weights(u, p->u_step, taps, i, p->u_step, p->ci * width);
+        for (int64_t j = 0; j < SIDE; j++) {
+            const int64_t pos = i * SIDE + j;
+            const float *ready = a->u ? a->u + u_at(p, panel) + pos * p->ci * width : NULL;
+            hkd_gemm_run(&(hkd_gemm){.a = v + pos * p->v_step, .a_row = p->row, .a_k = 1, .rows = tiles, .cols = cols,
+                                     .b = ready ? ready : u + j * p->u_step, .segment = &all, .segments = 1,
+                                     .c = m + pos * p->m_step, .c_row = HKD_PANEL,
+                                     .next = ready ? ready + p->ci * width : v + (pos + 1) % POSITIONS * p->v_step,
+                                     .next_floats = ready ? p->ci * width : tiles * p->row});
+        }
+    }
+    for (int64_t t = 0; t < tiles; t++)
+        transform_output(a->y, m + t * HKD_PANEL, p->m_step, a->bias, p, first + t, panel * HKD_PANEL, cols,
+                         a->accumulate);
+}
+
+static hkd_status run(hkd_cpu *cpu, const plan *p, const arrays *a) {
+    float *scratch;
+    const hkd_status status = hkd_cpu_scratch(cpu, &scratch, bytes_of(p, cpu->threads));
+    if (status || !p->tiles) return status;
+    float *zeros = scratch, *spaces = zeros + p->row, *vs = spaces + cpu->threads * p->space_floats;
+    const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
+    memset(zeros, 0, (size_t)p->row * sizeof *zeros);
+    #pragma omp parallel num_threads(cpu->threads)
+    {
+        float *space = spaces + hkd_cpu_thread() * p->space_floats, *v = p->alone ? vs + hkd_cpu_thread() * p->v_floats : vs;
+        #pragma omp for schedule(dynamic)
+        for (int64_t first = 0; first < (p->alone ? p->tiles : 0); first += p->wave) {
+            const int64_t tiles = hkd_min(p->wave, p->tiles - first);
+            for (int64_t t = 0; t < tiles; t++)
+                hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
+            for (int64_t panel = 0; panel < p->panels; panel++) run_panel(p, a, space, v, panel, first, tiles);
+        }
+        for (int64_t first = 0; first < (p->alone ? 0 : p->tiles); first += p->wave) {
+            const int64_t tiles = hkd_min(p->wave, p->tiles - first);
+            #pragma omp for schedule(dynamic, 4)
+            for (int64_t t = 0; t < tiles; t++)
+                hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
+            #pragma omp for schedule(dynamic)
+            for (int64_t panel = 0; panel < p->panels; panel++) run_panel(p, a, space, v, panel, first, tiles);
+        }
+    }
+    return HKD_OK;
+}
+
+hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const float *b, const hkd_conv2d_dims *d) {
+    const plan p = plan_of(d, false, w->frozen, cpu->threads);
+    return run(cpu, &p, &(arrays){.y = y, .x = x, .w = w->data, .u = w->frozen, .bias = b});
+}
+
+hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d,
+                           bool accumulate) {
+    const plan p = plan_of(d, true, false, cpu->threads);
+    return run(cpu, &p, &(arrays){.y = dx, .x = dy, .w = w, .accumulate = accumulate});
+}
+
+hkd_status hkd_winograd_form(hkd_cpu *cpu, float **form, const float *w, const hkd_conv2d_dims *d) {
+    const plan p = plan_of(d, false, true, cpu->threads);
+    float *scratch;
+    hkd_status status = hkd_cpu_scratch(cpu, &scratch, (size_t)(cpu->threads * TAPS * p.u_step) * sizeof *scratch);
+    if (!status) status = hkd_cpu_form_new(form, (size_t)(POSITIONS * p.ci * hkd_packed_cols(p.co)));
+    if (status) return status;
+    #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
+    for (int64_t panel = 0; panel < p.panels; panel++) {
+        const int64_t step = p.ci * hkd_panel_width(hkd_panel_cols(p.co, panel));
+        float *taps = scratch + hkd_cpu_thread() * TAPS * p.u_step;
+        gather_taps(taps, w, &p, panel);
+        for (int64_t i = 0; i < SIDE; i++)
+            transform_weights(*form + u_at(&p, panel) + i * SIDE * step, step, taps, i, p.u_step, step);
+    }
+    return HKD_OK;
+}

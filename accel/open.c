@@ -1,0 +1,23 @@
+/* Opens a device by the name that people give it: the one place that knows all of them. */
+#include "cpu.h"
+#include "status.h"
+#ifdef HKD_OPENCL
+#include "machines.h"
+#endif
+
+#include <string.h>
+
+hkd_status hkd_device_open(hkd_device **out, const char *name, const hkd_device_options *options) {
+    const hkd_device_options standard = {0};
+    if (!options) options = &standard;
+    *out = NULL;
+    if (!strcmp(name, "ref")) return hkd_device_open_ref(out, options);
+    if (!strcmp(name, "cpu")) return hkd_device_open_cpu(out, options);
+    if (!strncmp(name, "opencl", 6) && (!name[6] || name[6] == ':'))
+#ifdef HKD_OPENCL
+        return hkd_device_open_opencl(out, name[6] ? name + 7 : NULL, options);
+#else
+        return hkd_fail(HKD_DEVICE, "device %s: not supported, built without OpenCL", name);
+#endif
+    return hkd_fail(HKD_USAGE, "device %s: expected ref, cpu or opencl[:N|:NAME]", name);
+}

@@ -1,0 +1,144 @@
+// common.cl - what every kernel sees: no fused multiply-add but where fma() stands, and the two profiles.
+//
+//   CPU  one work-item is a core with wide registers: it owns a whole row or tile, WIDTH floats at a time
+//   GPU  LANES work-items share a row, neighbours read neighbouring floats
+//
+// A row reduction reads the same in both: each of LANES work-items walks over every LANES-th run of WIDTH floats, and
+// row_sum or row_max joins them. The order of summation depends on the profile alone.
+#pragma OPENCL FP_CONTRACT OFF
+
+#ifdef GPU
+#define WIDTH 4
+#define TILE_M 8
+#define TILE_V 1
+#define LANES 64
+typedef float4 vec;
+#define vec_load vload4
+#define vec_store vstore4
+#else
+#define WIDTH 16
+#define TILE_M 8
+#define TILE_V 2
+#define LANES 1
+typedef float16 vec;
+#define vec_load vload16
+#define vec_store vstore16
+#endif
+#define TILE_N (TILE_V * WIDTH)
+
+#ifdef GPU
+inline float vec_sum(const vec v) { return (v.s0 + v.s1) + (v.s2 + v.s3); }
+inline float vec_max(const vec v) { return fmax(fmax(v.s0, v.s1), fmax(v.s2, v.s3)); }
+#else
+inline float vec_sum(const vec v) {
+    const float8 a = v.lo + v.hi;
+    const float4 b = a.lo + a.hi;
+    return (b.s0 + b.s1) + (b.s2 + b.s3);
+}
+inline float vec_max(const vec v) {
+    const float8 a = fmax(v.lo, v.hi);
+    const float4 b = fmax(a.lo, a.hi);
+    return fmax(fmax(b.s0, b.s1), fmax(b.s2, b.s3));
+}
+#endif
+
+// The same total in every work-item of the group. `shared` has room for LANES floats; all work-items must come here.
+inline float row_sum(const vec part, local float *shared) {
+    const float mine = vec_sum(part);
+#ifdef GPU
+    const int lane = get_local_id(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    shared[lane] = mine;
+    for (int half_way = LANES / 2; half_way > 0; half_way /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (lane < half_way) shared[lane] += shared[lane + half_way];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return shared[0];
+#else
+    return mine;
+#endif
+}
+
+inline float row_max(const vec part, local float *shared) {
+    const float mine = vec_max(part);
+#ifdef GPU
+    const int lane = get_local_id(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    shared[lane] = mine;
+    for (int half_way = LANES / 2; half_way > 0; half_way /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (lane < half_way) shared[lane] = fmax(shared[lane], shared[lane + half_way]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return shared[0];
+#else
+    return mine;
+#endif
+}
+
+// WIDTH floats from x[at] on, of which those at or beyond `end` count as `other`; and back, added to what is there or not.
+inline vec row_part(global const float *x, const int at, const int end, const float other) {
+    if (at + WIDTH <= end) return vec_load(0, x + at);
+    float part[WIDTH];
+    for (int i = 0; i < WIDTH; i++) part[i] = at + i < end ? x[at + i] : other;
+    return vec_load(0, part);
+}
+
+inline void vec_put(const vec v, global float *x, const int at, const int end, const int accumulate) {
+    if (at + WIDTH <= end) {
+        vec_store(accumulate ? vec_load(0, x + at) + v : v, 0, x + at);
+        return;
+    }
+    float part[WIDTH];
+    vec_store(v, 0, part);
+    for (int i = 0; i < WIDTH && at + i < end; i++) x[at + i] = accumulate ? x[at + i] + part[i] : part[i];
+}
+
+inline void put(const float v, global float *x, const int at, const int accumulate) { x[at] = accumulate ? x[at] + v : v; }
+
+// The elements of this work-item when an array of rows is cut into runs of WIDTH; work-items with row >= rows have none.
+typedef struct {
+    int row, at;
+} run;
+
+inline run run_of(const int length) {
+    const int runs = (length + WIDTH - 1) / WIDTH, id = get_global_id(0);
+    run r;
+    r.row = id / runs;
+    r.at = id % runs * WIDTH;
+    return r;
+}
+
+// FOR_ROW(at, length) {...} visits the runs of WIDTH elements of a row that belong to this work-item; `at` is a run's first.
+#define FOR_ROW(at, length) for (int at = (int)get_local_id(0) * WIDTH; at < (length); at += LANES * WIDTH)
+
+kernel void fill(global float *to, const int rows, const int length, const float value) {
+    const run r = run_of(length);
+    if (r.row < rows) vec_put((vec)value, to, r.at, length, 0);
+}
+
+// sums[r] (+)= sum of row r
+kernel void sum_rows(global float *sums, global const float *x, const int length, const int accumulate) {
+    local float shared[LANES];
+    const int r = get_group_id(0);
+    x += r * length;
+    vec part = 0.0f;
+    FOR_ROW(at, length) part += row_part(x, at, length, 0.0f);
+    const float sum = row_sum(part, shared);
+    if (get_local_id(0) == 0) sums[r] = accumulate ? sums[r] + sum : sum;
+}
+
+// to[i] (+)= sum over n of x[n * count + i]: groups of `group`, the groups added in order
+kernel void fold(global float *to, global const float *x, const int rows, const int count, const int n, const int group,
+                 const int accumulate) {
+    const run r = run_of(count);
+    if (r.row >= rows) return;
+    vec sum = accumulate ? row_part(to, r.at, count, 0.0f) : (vec)0.0f;
+    for (int first = 0; first < n; first += group) {
+        vec part = 0.0f;
+        for (int k = first; k < min(first + group, n); k++) part += row_part(x + k * count, r.at, count, 0.0f);
+        sum += part;
+    }
+    vec_put(sum, to, r.at, count, 0);
+}

@@ -1,0 +1,79 @@
+// contract - a register tile of TILE_M x TILE_N outputs per work-item, see contract.h. Neighbouring work-items take
+// neighbouring columns: on a GPU they read B side by side and all the same A.
+
+// How the columns of one vector lie in C: -1 where a column does not exist.
+typedef struct {
+    int at[WIDTH];
+} contract_places;
+
+inline contract_places contract_places_of(const int n, const hkd_contract k) {
+    contract_places places;
+    #pragma unroll
+    for (int i = 0; i < WIDTH; i++) {
+        const int at = n + i, column = at % k.n0, row = at / k.n0 % k.n1, image = at / (k.n0 * k.n1);
+        const int exists = at < k.n && column < k.n0_used && row < k.n1_used;
+        places.at[i] = exists ? column * k.c_n0 + row * k.c_n1 + image * k.c_n2 : -1;
+    }
+    return places;
+}
+
+kernel void __attribute__((reqd_work_group_size(LANES, 1, 1)))
+contract(global float *c, global const float *a, global const float *b, global const float *bias, const hkd_contract k) {
+    const int n = ((int)get_global_id(0) + k.first_n) * TILE_N, m = (int)get_group_id(1) * TILE_M;
+    const int z = (int)get_group_id(2) + k.first_z, z0 = z % k.z0, z1 = z / k.z0;
+    if (n >= k.n) return;
+
+    int a_row[TILE_M]; // rows beyond the last repeat it and are not stored
+    #pragma unroll
+    for (int i = 0; i < TILE_M; i++) a_row[i] = min(m + i, k.m - 1) * k.a_m;
+    a += k.a + z0 * k.a_z0 + z1 * k.a_z1;
+    b += k.b + z0 * k.b_z0 + z1 * k.b_z1 + n;
+    c += k.c + z0 * k.c_z0 + z1 * k.c_z1 + m * k.c_m;
+    const int step = k.group > 0 ? k.group : max(k.r0, 1);
+    for (int first = 0; first < max(k.r0, 1); first += step) {
+        vec sum[TILE_M][TILE_V];
+        #pragma unroll
+        for (int i = 0; i < TILE_M; i++)
+            #pragma unroll
+            for (int v = 0; v < TILE_V; v++) sum[i][v] = 0.0f;
+        for (int r0 = first; r0 < min(first + step, k.r0); r0++)
+            for (int r1 = 0; r1 < k.r1; r1++) {
+                global const float *a_at = a + r0 * k.a_r0 + r1 * k.a_r1, *b_at = b + r0 * k.b_r0 + r1 * k.b_r1;
+                for (int r2 = 0; r2 < k.r2; r2++) {
+                    vec x[TILE_V];
+                    #pragma unroll
+                    for (int v = 0; v < TILE_V; v++) x[v] = vec_load(v, b_at);
+                    #pragma unroll
+                    for (int i = 0; i < TILE_M; i++) {
+                        const vec w = a_at[a_row[i]];
+                        #pragma unroll
+                        for (int v = 0; v < TILE_V; v++) sum[i][v] = fma(w, x[v], sum[i][v]);
+                    }
+                    a_at += k.a_r2;
+                    b_at += k.b_r2;
+                }
+            }
+        const int add = k.accumulate || first > 0;
+        const int dense = k.n0 == k.n && k.c_n0 == 1; // the columns lie side by side
+        #pragma unroll
+        for (int v = 0; v < TILE_V; v++) {
+            const int column = n + v * WIDTH;
+            const vec by_n = bias && k.bias_by_n ? row_part(bias, k.bias + column, k.bias + k.n, 0.0f) : (vec)0.0f;
+            const contract_places places = contract_places_of(column, k);
+            #pragma unroll
+            for (int i = 0; i < TILE_M; i++) {
+                if (m + i >= k.m) continue;
+                const vec y = sum[i][v] + (bias && !k.bias_by_n ? (vec)bias[k.bias + m + i] : by_n);
+                if (dense) {
+                    vec_put(y, c + i * k.c_m, column, k.n, add);
+                } else {
+                    float lane[WIDTH];
+                    vec_store(y, 0, lane);
+                    #pragma unroll
+                    for (int j = 0; j < WIDTH; j++)
+                        if (places.at[j] >= 0) put(lane[j], c + i * k.c_m, places.at[j], add);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+// conv2d - a padded copy of the picture, on which contract (contract.cl) runs; see conv2d.c.
+
+// to [c, n, h_to, w_to], channels `step` apart = from [n, c, h, w], spread by `spread` and moved down by `top` and right by
+// `left`; 0 elsewhere. A row is one of the c * n * h_to.
+kernel void conv2d_pad(global float *to, global const float *from, const int rows, const int w_to, const int h_to, const int n,
+                       const int c, const int h, const int w, const int step, const int top, const int left, const int spread) {
+    const run r = run_of(w_to);
+    if (r.row >= rows) return;
+    const int plane = r.row / h_to, i = r.row - plane * h_to - top, channel = plane / n, image = plane - channel * n;
+    const int row = i / spread, first = r.at - left;
+    to += channel * step + (image * h_to + i + top) * w_to;
+    vec v = 0.0f;
+    if (i >= 0 && row < h && row * spread == i) {
+        from += ((image * c + channel) * h + row) * w;
+        if (spread == 1 && first >= 0 && first + WIDTH <= w) {
+            v = vec_load(0, from + first);
+        } else {
+            float part[WIDTH];
+            for (int k = 0; k < WIDTH; k++) {
+                const int at = first + k, column = at / spread;
+                part[k] = at >= 0 && column < w && column * spread == at ? from[column] : 0.0f;
+            }
+            v = vec_load(0, part);
+        }
+    }
+    vec_put(v, to, r.at, w_to, 0);
+}

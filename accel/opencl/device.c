@@ -1,0 +1,263 @@
+/* Opens an OpenCL device and gives it the shape of ref/core/device.h: memory, transfers, calls. */
+#include "opencl.h"
+
+#include "status.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 1 << 18 }; /* elements converted at a time between double and float */
+
+static hkd_cl *self(hkd_device *dev) { return (hkd_cl *)(void *)dev; }
+
+/* ---- memory ---- */
+
+static size_t bytes_of(const hkd_device *dev, const hkd_shape *shape, hkd_role role) {
+    (void)dev, (void)role;
+    return (size_t)hkd_count(shape) * sizeof(float);
+}
+
+static hkd_status out_of_memory(const hkd_cl *cl, size_t bytes, cl_int code) {
+    const hkd_cl_machine *m = &cl->machine;
+    return hkd_fail(HKD_RESOURCES,
+                    "opencl: %zu bytes asked for on %s, which has %llu, %llu of them in use, and gives at most %llu"
+                    " at once (%s); use a smaller batch", bytes, m->name, (unsigned long long)m->memory,
+                    (unsigned long long)cl->used, (unsigned long long)m->largest, hkd_cl_error(code));
+}
+
+static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_role role) {
+    hkd_cl *cl = self(dev);
+    *out = NULL;
+    if (bytes / sizeof(float) > INT_MAX - HKD_CL_SLACK) return out_of_memory(cl, bytes, CL_INVALID_BUFFER_SIZE);
+    hkd_buffer *b = malloc(sizeof *b);
+    if (!b) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
+    cl_int code;
+    *b = (hkd_buffer){.bytes = bytes, .role = role};
+    b->memory = clCreateBuffer(cl->context, CL_MEM_READ_WRITE, bytes + HKD_CL_SLACK, NULL, &code);
+    if (code) {
+        free(b);
+        return out_of_memory(cl, bytes, code);
+    }
+    cl->used += bytes + HKD_CL_SLACK;
+    *out = b;
+    return HKD_OK;
+}
+
+static void release(hkd_device *dev, hkd_buffer *b) {
+    if (!b) return;
+    clReleaseMemObject(b->memory); /* the queue keeps it until its commands are done */
+    self(dev)->used -= b->bytes + HKD_CL_SLACK;
+    free(b);
+}
+
+static hkd_status transfer_failed(const hkd_cl *cl, const char *what, cl_int code) {
+    return hkd_fail(HKD_DEVICE, "opencl: %s %s failed: %s", what, cl->machine.name, hkd_cl_error(code));
+}
+
+static hkd_status upload(hkd_device *dev, const hkd_tensor *to, const void *from, hkd_dtype type) {
+    hkd_cl *cl = self(dev);
+    const size_t n = (size_t)hkd_count(&to->shape);
+    float *part = type == HKD_F64 ? malloc(CHUNK * sizeof *part) : NULL;
+    if (type == HKD_F64 && !part) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
+    cl_int code = CL_SUCCESS;
+    for (size_t done = 0; !code && done < n; done += CHUNK) {
+        const size_t count = n - done < CHUNK ? n - done : CHUNK;
+        for (size_t i = 0; part && i < count; i++) part[i] = (float)((const double *)from)[done + i];
+        code = clEnqueueWriteBuffer(cl->queue, to->buffer->memory, CL_TRUE, done * sizeof(float), count * sizeof(float),
+                                    part ? part : (const float *)from + done, 0, NULL, NULL);
+    }
+    free(part);
+    return code ? transfer_failed(cl, "writing to", code) : HKD_OK;
+}
+
+static hkd_status download(hkd_device *dev, void *to, hkd_dtype type, const hkd_tensor *from) {
+    hkd_cl *cl = self(dev);
+    const size_t n = (size_t)hkd_count(&from->shape);
+    float *part = type == HKD_F64 ? malloc(CHUNK * sizeof *part) : NULL;
+    if (type == HKD_F64 && !part) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
+    cl_int code = CL_SUCCESS;
+    for (size_t done = 0; !code && done < n; done += CHUNK) {
+        const size_t count = n - done < CHUNK ? n - done : CHUNK;
+        code = clEnqueueReadBuffer(cl->queue, from->buffer->memory, CL_TRUE, done * sizeof(float), count * sizeof(float),
+                                   part ? part : (float *)to + done, 0, NULL, NULL);
+        for (size_t i = 0; part && i < count; i++) ((double *)to)[done + i] = (double)part[i];
+    }
+    free(part);
+    return code ? transfer_failed(cl, "reading from", code) : HKD_OK;
+}
+
+static hkd_status fill(hkd_device *dev, const hkd_tensor *to, double value) {
+    const int64_t count = hkd_count(&to->shape);
+    return hkd_cl_runs(self(dev), "fill", 1, count, hkd_cl_tensor(to), hkd_cl_int(1), hkd_cl_int(count), hkd_cl_real(value));
+}
+
+static hkd_status copy(hkd_device *dev, const hkd_tensor *to, const hkd_tensor *from) {
+    hkd_cl *cl = self(dev);
+    const size_t bytes = bytes_of(dev, &from->shape, from->buffer->role);
+    if (!bytes || to->buffer == from->buffer) return HKD_OK;
+    const cl_int code = clEnqueueCopyBuffer(cl->queue, from->buffer->memory, to->buffer->memory, 0, 0, bytes, 0, NULL, NULL);
+    return code ? transfer_failed(cl, "copying on", code) : HKD_OK;
+}
+
+static hkd_status sync(hkd_device *dev) {
+    hkd_cl *cl = self(dev);
+    const cl_int code = clFinish(cl->queue);
+    return code ? hkd_fail(HKD_DEVICE, "opencl: %s stopped working: %s", cl->machine.name, hkd_cl_error(code)) : HKD_OK;
+}
+
+/* ---- calls ---- */
+
+static const hkd_cl_op *find(const hkd_op *op) {
+    for (int i = 0; hkd_cl_table[i]; i++)
+        if (hkd_cl_table[i]->op == op) return hkd_cl_table[i];
+    return NULL;
+}
+
+static bool supports(const hkd_device *dev, const hkd_op *op, bool backward) {
+    (void)dev;
+    const hkd_cl_op *row = find(op);
+    return row && (backward ? row->backward != NULL : row->forward != NULL);
+}
+
+static size_t workspace(const hkd_device *dev, const hkd_call *call, bool backward) {
+    const hkd_cl_op *row = find(call->op);
+    size_t need[HKD_CL_SCRATCH] = {0}, sum = 0;
+    if (row && row->scratch) row->scratch((const hkd_cl *)(const void *)dev, call, backward, need);
+    for (int i = 0; i < HKD_CL_SCRATCH; i++) sum += need[i];
+    return sum;
+}
+
+static hkd_status make_room(hkd_cl *cl, const hkd_cl_op *row, const hkd_call *call, bool backward) {
+    size_t need[HKD_CL_SCRATCH] = {0};
+    if (row->scratch) row->scratch(cl, call, backward, need);
+    for (int i = 0; i < HKD_CL_SCRATCH; i++) {
+        if (!need[i] || (cl->scratch[i] && need[i] <= cl->scratch[i]->bytes)) continue;
+        release(&cl->base, cl->scratch[i]);
+        const hkd_status status = alloc(&cl->base, &cl->scratch[i], need[i], HKD_STATE);
+        if (status) return status;
+    }
+    return HKD_OK;
+}
+
+static hkd_status forward(hkd_device *dev, const hkd_call *call) {
+    const hkd_cl_op *row = find(call->op);
+    const hkd_status status = make_room(self(dev), row, call, false);
+    return status ? status : row->forward(self(dev), call);
+}
+
+static hkd_status backward(hkd_device *dev, const hkd_call *call) {
+    const hkd_cl_op *row = find(call->op);
+    const hkd_status status = make_room(self(dev), row, call, true);
+    return status ? status : row->backward(self(dev), call);
+}
+
+/* ---- opening and closing ---- */
+
+static void close_device(hkd_device *dev) {
+    hkd_cl *cl = self(dev);
+    if (cl->queue) clFinish(cl->queue); /* some drivers crash when the program ends with work queued */
+    for (int i = 0; i < HKD_CL_SCRATCH; i++) release(dev, cl->scratch[i]);
+    hkd_tensor_free(dev, &cl->frequencies);
+    hkd_cl_forget_program(cl);
+    if (cl->queue) clReleaseCommandQueue(cl->queue);
+    if (cl->context) clReleaseContext(cl->context);
+    free(cl);
+}
+
+static hkd_status nothing_found(void) {
+    errno = 0;
+    FILE *node = fopen("/dev/dri/renderD128", "r+b");
+    const bool refused = !node && errno == EACCES;
+    if (node) fclose(node);
+    if (refused)
+        return hkd_fail(HKD_DEVICE,
+                        "opencl: no device found, and /dev/dri/renderD128 may not be opened; add yourself to the groups"
+                        " render and video, then log in again");
+    return hkd_fail(HKD_DEVICE, "opencl: no device found; install your driver's OpenCL package (rocm-opencl-runtime,"
+                    " intel-opencl-icd, mesa-opencl-icd; pocl-opencl-icd for any processor)");
+}
+
+static bool contains(const char *text, const char *part) {
+    for (; *text; text++) {
+        size_t i = 0;
+        while (part[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+        if (!part[i]) return true;
+    }
+    return false;
+}
+
+static hkd_status choose(hkd_cl_machine *out, const char *which) {
+    hkd_cl_machine *list;
+    int count, at = 0;
+    const hkd_status status = hkd_cl_machines(&list, &count);
+    if (status) return status;
+    if (!count) return nothing_found();
+    if (which && *which) {
+        char *end;
+        const long index = strtol(which, &end, 10);
+        if (!*end) at = index < 0 || index >= count ? count : (int)index;
+        else while (at < count && !contains(list[at].name, which) && !contains(list[at].platform_name, which)) at++;
+    }
+    if (at < count) *out = list[at];
+    free(list);
+    if (at == count) return hkd_fail(HKD_DEVICE, "opencl: no device '%s' among %d; hkd devices lists them", which, count);
+    return HKD_OK;
+}
+
+static void set_options(hkd_cl *cl) {
+    cl_device_fp_config precision = 0;
+    clGetDeviceInfo(cl->machine.id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof precision, &precision, NULL);
+    snprintf(cl->options, sizeof cl->options, "-cl-std=CL1.2%s%s", cl->gpu ? " -DGPU" : "",
+             precision & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
+}
+
+static hkd_status prove(hkd_cl *cl) {
+    if (hkd_cl_was_checked(cl) && !cl->from_cache) return HKD_OK;
+    hkd_status status = hkd_cl_self_check(&cl->base);
+    if (status && cl->from_cache) { /* perhaps the binary's fault: once more from source */
+        hkd_cl_forget_program(cl);
+        status = hkd_cl_build(cl, false);
+        if (!status) status = hkd_cl_self_check(&cl->base);
+    }
+    if (!status) hkd_cl_remember_check(cl);
+    return status;
+}
+
+static hkd_status start(hkd_cl *cl) {
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)cl->machine.platform, 0};
+    cl_int code;
+    cl->context = clCreateContext(properties, 1, &cl->machine.id, NULL, NULL, &code);
+    if (code) return hkd_fail(HKD_DEVICE, "opencl: %s cannot be opened: code %d", cl->machine.name, code);
+    cl->queue = clCreateCommandQueue(cl->context, cl->machine.id, 0, &code);
+    if (code) return hkd_fail(HKD_DEVICE, "opencl: %s gives no queue: code %d", cl->machine.name, code);
+    return hkd_cl_build(cl, true);
+}
+
+hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd_device_options *options) {
+    hkd_cl_machine machine;
+    *out = NULL;
+    hkd_status status = choose(&machine, which);
+    if (status) return status;
+    const bool gpu = options->isa ? !strcmp(options->isa, "gpu") : !(machine.type & CL_DEVICE_TYPE_CPU);
+    if (options->isa && !gpu && strcmp(options->isa, "cpu"))
+        return hkd_fail(HKD_USAGE, "opencl: profile '%s' is neither cpu nor gpu", options->isa);
+    hkd_cl *cl = malloc(sizeof *cl);
+    if (!cl) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
+    *cl = (hkd_cl){
+        .base = {.kind = "opencl", .separate_buffers = true, .bytes = bytes_of, .alloc = alloc, .release = release,
+                 .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
+                 .workspace = workspace, .forward = forward, .backward = backward, .close = close_device},
+        .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,
+    };
+    snprintf(cl->base.name, sizeof cl->base.name, "%.80s, driver %.30s", machine.name, machine.driver);
+    set_options(cl);
+    status = start(cl);
+    if (!status && !options->force) status = prove(cl);
+    if (status) close_device(&cl->base);
+    else *out = &cl->base;
+    return status;
+}

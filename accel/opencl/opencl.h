@@ -1,0 +1,131 @@
+/* opencl.h - the OpenCL device: the operators as kernels in float32, for GPUs first and CPUs too.
+ *
+ * Layout: every tensor is dense row-major, images [N, C, H, W], one cl_mem per tensor. Each buffer is longer than its tensor
+ * by HKD_CL_SLACK bytes, so that a vector load may run over the end of a row; what it finds there is never used.
+ *
+ * Kernels stand in NAME.cl, are concatenated behind common.cl and built as one program. Two profiles come from one source
+ * (common.cl): CPU and GPU differ in the vector width and in how many work-items share a row. Nothing in a kernel depends on
+ * timing, so two runs on a device give the same bits; weight gradients add canonical groups of HKD_CL_GROUP images in order.
+ *
+ * Commands are queued in order and not waited for: only download and sync wait.
+ */
+#ifndef HKD_OPENCL_H
+#define HKD_OPENCL_H
+
+#include "contract.h"
+#include "machines.h"
+
+enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = 4 };
+
+struct hkd_buffer {
+    cl_mem memory;
+    size_t bytes;       /* without the slack */
+    hkd_role role;
+};
+
+/* ---- the device ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const char *name;
+    cl_kernel kernel;
+    size_t group;                              /* largest work-group of this kernel on this device */
+} hkd_cl_kernel;
+
+typedef struct {
+    hkd_device base;
+    hkd_cl_machine machine;
+    bool gpu;                                  /* which profile the kernels were built with */
+    char options[128];                         /* of the compiler */
+    int width, tile_m, tile_n, lanes;          /* as in common.cl: floats of a vector, outputs per work-item of contract,
+                                                * work-items per row */
+    cl_context context;
+    cl_command_queue queue;
+    cl_program program;
+    bool from_cache;                           /* a driver may misread its own binary: such a program is checked every time */
+    hkd_cl_kernel kernels[256];
+    int kernel_count;
+    size_t used;                               /* bytes allocated */
+    hkd_buffer *scratch[HKD_CL_SCRATCH];       /* each grows to the largest call */
+    hkd_tensor frequencies;                    /* of positional_embedding, and the parameters they belong to */
+    double frequencies_of[3];
+} hkd_cl;
+
+/* How OpenCL runs one row. `scratch` says how many bytes of each scratch buffer the call needs; they are there when the
+ * call starts. */
+typedef struct hkd_cl_op {
+    const hkd_op *op;
+    void (*scratch)(const hkd_cl *cl, const hkd_call *call, bool backward, size_t bytes[HKD_CL_SCRATCH]); /* NULL: none */
+    hkd_status (*forward)(hkd_cl *cl, const hkd_call *call);
+    hkd_status (*backward)(hkd_cl *cl, const hkd_call *call); /* NULL: not differentiable */
+} hkd_cl_op;
+extern const hkd_cl_op *const hkd_cl_table[];
+
+/* Build the program with cl->options, or take it from the cache; the log of a failed build is in the message. */
+hkd_status hkd_cl_build(hkd_cl *cl, bool use_cache);
+/* Release the program and its kernels. */
+void hkd_cl_forget_program(hkd_cl *cl);
+
+/* GEMM, convolution, group norm, attention and the Koopman operator on small shapes against the reference; HKD_DEVICE and the
+ * operator's name when one is wrong. */
+hkd_status hkd_cl_self_check(hkd_device *dev);
+/* cache.c: did this device, driver and program pass before, and the compiled program. */
+bool hkd_cl_was_checked(const hkd_cl *cl);
+void hkd_cl_remember_check(const hkd_cl *cl);
+bool hkd_cl_recall_program(const hkd_cl *cl, unsigned char **bytes, size_t *size); /* to be freed; false: none */
+void hkd_cl_remember_program(const hkd_cl *cl, const unsigned char *bytes, size_t size);
+/* "CL_OUT_OF_RESOURCES (-5)" */
+const char *hkd_cl_error(cl_int code);
+
+/* ---- launching a kernel ---------------------------------------------------------------------------------------------- */
+
+/* One kernel argument. */
+typedef struct {
+    size_t size;
+    union {
+        cl_mem memory;
+        cl_int whole;
+        cl_uint word;
+        cl_float real;
+    } value;
+    const void *structure;                     /* not NULL: this instead of value */
+} hkd_cl_arg;
+
+static inline hkd_cl_arg hkd_cl_memory(const hkd_buffer *b) {
+    return (hkd_cl_arg){.size = sizeof(cl_mem), .value.memory = b ? b->memory : NULL};
+}
+static inline hkd_cl_arg hkd_cl_tensor(const hkd_tensor *t) { return hkd_cl_memory(t->buffer); }
+static inline hkd_cl_arg hkd_cl_int(int64_t v) { return (hkd_cl_arg){.size = sizeof(cl_int), .value.whole = (cl_int)v}; }
+static inline hkd_cl_arg hkd_cl_word(uint32_t v) { return (hkd_cl_arg){.size = sizeof(cl_uint), .value.word = v}; }
+static inline hkd_cl_arg hkd_cl_real(double v) { return (hkd_cl_arg){.size = sizeof(cl_float), .value.real = (cl_float)v}; }
+
+/* Queue `kernel` over x * y * z groups of work-items of the given local size along x. */
+hkd_status hkd_cl_launch(hkd_cl *cl, const char *kernel, const size_t groups[3], size_t local, const hkd_cl_arg *args,
+                         int count);
+/* The shapes of launches. Items: at least `n` work-items, the kernel ignores those beyond. Runs: one work-item for every
+ * run of cl->width elements of every row. Rows: one group of cl->lanes work-items for each of n rows. */
+hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *kernel, int64_t n, const hkd_cl_arg *args, int count);
+hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *kernel, int64_t n, const hkd_cl_arg *args, int count);
+
+#define HKD_CL_ARGS(...) (const hkd_cl_arg[]){__VA_ARGS__}, (int)(sizeof((hkd_cl_arg[]){__VA_ARGS__}) / sizeof(hkd_cl_arg))
+#define hkd_cl_items(cl, kernel, n, ...) hkd_cl_launch_items(cl, kernel, n, HKD_CL_ARGS(__VA_ARGS__))
+#define hkd_cl_runs(cl, kernel, rows, length, ...) \
+    hkd_cl_launch_items(cl, kernel, (rows) * (((length) + (cl)->width - 1) / (cl)->width), HKD_CL_ARGS(__VA_ARGS__))
+#define hkd_cl_rows(cl, kernel, n, ...) hkd_cl_launch_rows(cl, kernel, n, HKD_CL_ARGS(__VA_ARGS__))
+
+/* ---- what several operators share ------------------------------------------------------------------------------------ */
+
+/* to[i] (+)= s x[i] */
+hkd_status hkd_cl_scaled(hkd_cl *cl, const hkd_tensor *to, const hkd_tensor *x, double s, bool accumulate);
+/* contract.h; bias NULL: none */
+hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b, const hkd_buffer *bias,
+                           const hkd_contract *shape);
+/* to [batch, columns, rows] = from [batch, rows, columns] */
+hkd_status hkd_cl_transpose(hkd_cl *cl, hkd_buffer *to, const hkd_buffer *from, int64_t batch, int64_t rows, int64_t columns);
+
+/* sums[r] (+)= sum of the `length` values of row r */
+hkd_status hkd_cl_sum_rows(hkd_cl *cl, hkd_buffer *sums, const hkd_buffer *x, int64_t rows, int64_t length, bool accumulate);
+/* to[i] (+)= sum over n of x[n * count + i], in groups of `group` consecutive n, the groups added in order */
+hkd_status hkd_cl_fold(hkd_cl *cl, hkd_buffer *to, const hkd_buffer *x, int64_t n, int64_t count, int64_t group,
+                       bool accumulate);
+
+#endif

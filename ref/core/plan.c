@@ -1,0 +1,363 @@
+#include "plan.h"
+
+#include "status.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The value or the gradient of one variable: how long it lives and where. */
+typedef struct {
+    bool exists;
+    int first, last; /* steps, inclusive */
+    int host;        /* the cell whose memory it uses: itself, or that of an input it overwrites */
+    int slot;
+    int uses;        /* gradients of weights: how many steps deliver so far */
+    hkd_tensor tensor;
+} cell;
+
+typedef struct {
+    int call;
+    bool backward;
+    hkd_call on_device;
+} step;
+
+struct hkd_plan {
+    const hkd_program *program;
+    hkd_weights *weights;
+    hkd_device *dev;
+    hkd_plan_options options;
+    int n_steps, n_slots;
+    step *steps;
+    cell *cells; /* values of all variables, then their gradients */
+    hkd_buffer **slots;
+    size_t *slot_bytes;
+};
+
+static cell *value_of(const hkd_plan *plan, hkd_var v) { return &plan->cells[v]; }
+static cell *grad_of(const hkd_plan *plan, hkd_var v) { return &plan->cells[plan->program->n_vars + v]; }
+static int last_step(const hkd_plan *plan) { return 2 * plan->program->n_calls; }
+static int backward_step(const hkd_plan *plan, int call) { return 2 * plan->program->n_calls - 1 - call; }
+
+static void reach(cell *c, int when) {
+    if (when < c->first) c->first = when;
+    if (when > c->last) c->last = when;
+}
+
+static bool wants(const hkd_op *op, int input, const bool *needed, hkd_var v) {
+    return v != HKD_NO_VAR && needed[v] && !(op->no_grad >> input & 1);
+}
+
+/* ---- which gradients flow ---- */
+
+/* needed[v]: something that wants a gradient lies at or before v. */
+static void find_needed(const hkd_plan *plan, bool *needed) {
+    const hkd_program *p = plan->program;
+    for (int v = 0; v < p->n_vars; v++) needed[v] = p->var[v].want_grad && p->var[v].kind != HKD_VAR_RESULT;
+    for (int c = 0; c < p->n_calls; c++)
+        for (int i = 0; i < hkd_op_inputs(p->call[c].op); i++)
+            if (wants(p->call[c].op, i, needed, p->call[c].in[i])) needed[p->call[c].out[0]] = true;
+}
+
+/* Append the backward step of one call: where its gradients go, and who is first. */
+static hkd_status add_backward(hkd_plan *plan, int index, const bool *needed) {
+    const hkd_program_call *call = &plan->program->call[index];
+    if (!grad_of(plan, call->out[0])->exists || !needed[call->out[0]]) return HKD_OK;
+    if (!call->op->backward)
+        return hkd_fail(HKD_USAGE, "%s has no gradient, but one is wanted through it", call->op->name);
+    step *s = &plan->steps[plan->n_steps++];
+    *s = (step){.call = index, .backward = true};
+    const int when = backward_step(plan, index);
+    reach(grad_of(plan, call->out[0]), when);
+    for (int i = 0; i < hkd_op_inputs(call->op); i++) {
+        const hkd_var v = call->in[i];
+        if (v == HKD_NO_VAR) continue;
+        if (call->op->reads_in >> i & 1) reach(value_of(plan, v), when);
+        if (!wants(call->op, i, needed, v)) continue;
+        cell *g = grad_of(plan, v);
+        s->on_device.accumulate[i] = g->exists || plan->program->var[v].kind == HKD_VAR_WEIGHT;
+        if (!g->exists) g->first = g->last = when;
+        g->exists = true;
+        reach(g, when);
+    }
+    if (call->op->reads_out & 1) reach(value_of(plan, call->out[0]), when);
+    return HKD_OK;
+}
+
+static hkd_status add_steps(hkd_plan *plan) {
+    const hkd_program *p = plan->program;
+    const int end = last_step(plan);
+    for (int v = 0; v < p->n_vars; v++) {
+        *value_of(plan, v) = (cell){.exists = true, .first = end, .last = 0};
+        if (p->var[v].kind == HKD_VAR_INPUT) value_of(plan, v)->first = 0, value_of(plan, v)->last = end;
+        if (p->var[v].keep) value_of(plan, v)->last = end;
+        if (p->var[v].seed) *grad_of(plan, v) = (cell){.exists = true, .first = 0, .last = end};
+    }
+    for (int c = 0; c < p->n_calls; c++) {
+        plan->steps[plan->n_steps++] = (step){.call = c};
+        reach(value_of(plan, p->call[c].out[0]), c);
+        for (int i = 0; i < hkd_op_inputs(p->call[c].op); i++)
+            if (p->call[c].in[i] != HKD_NO_VAR) reach(value_of(plan, p->call[c].in[i]), c);
+    }
+    if (!plan->options.backward) return HKD_OK;
+    bool *needed = calloc((size_t)p->n_vars + 1, sizeof *needed);
+    if (!needed) return hkd_fail(HKD_RESOURCES, "out of memory while planning");
+    find_needed(plan, needed);
+    hkd_status status = HKD_OK;
+    for (int c = p->n_calls - 1; c >= 0 && !status; c--) status = add_backward(plan, c, needed);
+    for (int v = 0; v < p->n_vars; v++)
+        if (p->var[v].kind == HKD_VAR_INPUT && grad_of(plan, v)->exists) grad_of(plan, v)->last = end;
+    free(needed);
+    return status;
+}
+
+/* ---- who shares memory with whom ---- */
+
+/* A result may overwrite an input whose last reader is this very call. */
+static void share_in_place(hkd_plan *plan) {
+    const hkd_program *p = plan->program;
+    for (int i = 0; i < 2 * p->n_vars; i++) plan->cells[i].host = i;
+    for (int c = 0; c < p->n_calls && !plan->options.trace; c++) {
+        const hkd_var in = p->call[c].in[0], out = p->call[c].out[0];
+        if (!(p->call[c].op->in_place & 1) || in == HKD_NO_VAR || p->var[in].kind != HKD_VAR_RESULT) continue;
+        cell *home = &plan->cells[value_of(plan, in)->host];
+        if (value_of(plan, in)->last != c || p->var[in].keep || !hkd_same_shape(&p->var[in].shape, &p->var[out].shape))
+            continue;
+        value_of(plan, out)->host = value_of(plan, in)->host;
+        reach(home, value_of(plan, out)->last);
+    }
+}
+
+static size_t cell_bytes(const hkd_plan *plan, int i) {
+    return plan->dev->bytes(plan->dev, &plan->program->var[i % plan->program->n_vars].shape, HKD_ACTIVATION);
+}
+
+/* Insert cell i into an order that runs from large to small; equal sizes keep their order. */
+static void insert_by_size(const hkd_plan *plan, int *order, int count, int i) {
+    while (count > 0 && cell_bytes(plan, order[count - 1]) < cell_bytes(plan, i)) {
+        order[count] = order[count - 1];
+        count--;
+    }
+    order[count] = i;
+}
+
+static bool needs_memory(const hkd_plan *plan, int i) {
+    const bool weight = plan->program->var[i % plan->program->n_vars].kind == HKD_VAR_WEIGHT;
+    return plan->cells[i].exists && plan->cells[i].host == i && !weight;
+}
+
+static bool clashes(const hkd_plan *plan, int slot, const cell *c) {
+    for (int i = 0; i < 2 * plan->program->n_vars; i++) {
+        const cell *other = &plan->cells[i];
+        if (other != c && needs_memory(plan, i) && other->slot == slot && other->first <= c->last && c->first <= other->last)
+            return true;
+    }
+    return false;
+}
+
+/* Greedy by size: the largest cells open slots, smaller ones move into slots that are free while they live. */
+static hkd_status share_slots(hkd_plan *plan) {
+    const int most = 2 * plan->program->n_vars;
+    int *order = malloc(((size_t)most + 1) * sizeof *order), count = 0;
+    plan->slots = calloc((size_t)most + 1, sizeof *plan->slots);
+    plan->slot_bytes = calloc((size_t)most + 1, sizeof *plan->slot_bytes);
+    if (!order || !plan->slots || !plan->slot_bytes) {
+        free(order);
+        return hkd_fail(HKD_RESOURCES, "out of memory while planning");
+    }
+    for (int i = 0; i < most; i++) {
+        plan->cells[i].slot = -1;
+        if (needs_memory(plan, i)) insert_by_size(plan, order, count++, i);
+    }
+    for (int k = 0; k < count; k++) {
+        cell *c = &plan->cells[order[k]];
+        int slot = 0;
+        while (slot < plan->n_slots && (plan->options.trace || clashes(plan, slot, c))) slot++;
+        c->slot = slot;
+        if (slot < plan->n_slots) continue;
+        plan->slot_bytes[plan->n_slots++] = cell_bytes(plan, order[k]);
+    }
+    free(order);
+    hkd_status status = HKD_OK;
+    for (int i = 0; i < plan->n_slots && !status; i++) /* dry: a token, so that devices see which tensors are there */
+        status = plan->dev->alloc(plan->dev, &plan->slots[i], plan->options.dry ? 1 : plan->slot_bytes[i], HKD_ACTIVATION);
+    return status;
+}
+
+/* ---- tensors of the steps ---- */
+
+static hkd_status place_cells(hkd_plan *plan) {
+    const hkd_program *p = plan->program;
+    for (int i = 0; i < 2 * p->n_vars; i++) {
+        const hkd_program_var *var = &p->var[i % p->n_vars];
+        cell *c = &plan->cells[i];
+        c->tensor.shape = var->shape;
+        if (!c->exists) continue;
+        if (var->kind != HKD_VAR_WEIGHT) {
+            c->tensor.buffer = plan->slots[plan->cells[c->host].slot];
+            continue;
+        }
+        const hkd_weight *w = hkd_weights_find(plan->weights, var->name);
+        if (!w || !hkd_same_shape(&w->value.shape, &var->shape))
+            return hkd_fail(HKD_USAGE, "the network asks for a weight '%s' that the model lacks or has in another shape",
+                            var->name);
+        c->tensor = i < p->n_vars ? w->value : w->grad;
+        if (!c->tensor.buffer && plan->options.dry) c->tensor.buffer = w->value.buffer;
+        if (!c->tensor.buffer) return hkd_fail(HKD_USAGE, "no room for the gradient of '%s' was made", var->name);
+    }
+    return HKD_OK;
+}
+
+/* Where a backward step's gradient of input v goes; a weight's second use and those after it have a place of their own. */
+static hkd_status gradient_place(hkd_plan *plan, hkd_tensor *out, hkd_var v) {
+    cell *g = grad_of(plan, v);
+    *out = g->tensor;
+    if (plan->program->var[v].kind != HKD_VAR_WEIGHT) return HKD_OK;
+    hkd_weight *w = hkd_weights_find(plan->weights, plan->program->var[v].name);
+    return hkd_weights_grad_of_use(out, plan->weights, w, g->uses++);
+}
+
+static hkd_status fill_step(hkd_plan *plan, step *s) {
+    const hkd_program_call *call = &plan->program->call[s->call];
+    s->on_device.op = call->op;
+    memcpy(s->on_device.p, call->p, sizeof call->p);
+    for (int i = 0; i < hkd_op_inputs(call->op); i++) {
+        if (call->in[i] == HKD_NO_VAR) continue;
+        s->on_device.in[i] = value_of(plan, call->in[i])->tensor;
+        if (!s->backward || !grad_of(plan, call->in[i])->exists || (call->op->no_grad >> i & 1)) continue;
+        const hkd_status status = gradient_place(plan, &s->on_device.grad[i], call->in[i]);
+        if (status) return status;
+    }
+    s->on_device.out[0] = value_of(plan, call->out[0])->tensor;
+    if (s->backward) s->on_device.up[0] = grad_of(plan, call->out[0])->tensor;
+    return HKD_OK;
+}
+
+hkd_status hkd_plan_new(hkd_plan **out, const hkd_program *p, hkd_weights *weights, const hkd_plan_options *options) {
+    *out = NULL;
+    if (p->status) return p->status;
+    hkd_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return hkd_fail(HKD_RESOURCES, "out of memory while planning");
+    plan->program = p;
+    plan->weights = weights;
+    plan->dev = weights->dev;
+    plan->options = *options;
+    plan->steps = calloc(2 * (size_t)p->n_calls + 1, sizeof *plan->steps);
+    plan->cells = calloc(2 * (size_t)p->n_vars + 1, sizeof *plan->cells);
+    hkd_status status = plan->steps && plan->cells ? add_steps(plan) : hkd_fail(HKD_RESOURCES, "out of memory while planning");
+    if (!status) share_in_place(plan);
+    if (!status) status = share_slots(plan);
+    if (!status) status = place_cells(plan);
+    for (int i = 0; i < plan->n_steps && !status; i++) status = fill_step(plan, &plan->steps[i]);
+    if (status) {
+        hkd_plan_free(plan);
+        return status;
+    }
+    *out = plan;
+    return HKD_OK;
+}
+
+void hkd_plan_free(hkd_plan *plan) {
+    if (!plan) return;
+    for (int i = 0; i < plan->n_slots; i++) plan->dev->release(plan->dev, plan->slots[i]);
+    free(plan->slots);
+    free(plan->slot_bytes);
+    free(plan->steps);
+    free(plan->cells);
+    free(plan);
+}
+
+const hkd_tensor *hkd_plan_tensor(const hkd_plan *plan, hkd_var v) {
+    if (v < 0) return NULL;
+    const hkd_program_var *var = &plan->program->var[v];
+    return var->keep || var->kind != HKD_VAR_RESULT || plan->options.trace ? &value_of(plan, v)->tensor : NULL;
+}
+
+const hkd_tensor *hkd_plan_grad(const hkd_plan *plan, hkd_var v) {
+    if (v < 0 || !grad_of(plan, v)->exists) return NULL;
+    const hkd_program_var *var = &plan->program->var[v];
+    return var->seed || var->kind != HKD_VAR_RESULT || plan->options.trace ? &grad_of(plan, v)->tensor : NULL;
+}
+
+const hkd_tensor *hkd_plan_named(const hkd_plan *plan, const char *name) {
+    return hkd_plan_tensor(plan, hkd_find_var(plan->program, name));
+}
+
+hkd_status hkd_plan_set(hkd_plan *plan, const char *op_name, const char *param, double value) {
+    const hkd_op *op = hkd_find_op(op_name);
+    const int index = op ? hkd_op_param_index(op, param) : -1;
+    if (index < 0) return hkd_fail(HKD_USAGE, "no operator '%s' with a parameter '%s'", op_name, param);
+    for (int i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i].on_device.op == op) plan->steps[i].on_device.p[index] = value;
+    return HKD_OK;
+}
+
+static hkd_status run_step(hkd_plan *plan, const step *s) {
+    return (s->backward ? hkd_device_backward : hkd_device_forward)(plan->dev, &s->on_device);
+}
+
+static hkd_status run(hkd_plan *plan, bool backward) {
+    if (plan->options.dry) return hkd_fail(HKD_USAGE, "a dry plan has no memory to run in");
+    for (int i = 0; i < plan->n_steps; i++) {
+        if (plan->steps[i].backward != backward) continue;
+        const hkd_status status = run_step(plan, &plan->steps[i]);
+        if (status) return status;
+    }
+    return HKD_OK;
+}
+
+hkd_status hkd_plan_forward(hkd_plan *plan) { return run(plan, false); }
+hkd_status hkd_plan_backward(hkd_plan *plan) { return run(plan, true); }
+
+hkd_status hkd_plan_freeze(hkd_plan *plan) {
+    for (int i = 0; i < plan->n_steps && plan->dev->freeze && !plan->options.dry; i++) {
+        const hkd_status status = plan->steps[i].backward ? HKD_OK : plan->dev->freeze(plan->dev, &plan->steps[i].on_device);
+        if (status) return status;
+    }
+    return HKD_OK;
+}
+
+/* ---- diagnosis ---- */
+
+static hkd_status all_finite(hkd_plan *plan, const hkd_tensor *t, bool *finite) {
+    const int64_t n = hkd_count(&t->shape);
+    double *data = malloc((size_t)n * sizeof *data + 1);
+    if (!data) return hkd_fail(HKD_RESOURCES, "out of memory while looking for a value that is not finite");
+    const hkd_status status = plan->dev->download(plan->dev, data, HKD_F64, t);
+    for (int64_t i = 0; i < n && !status; i++) *finite = *finite && isfinite(data[i]);
+    free(data);
+    return status;
+}
+
+hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char **name) {
+    *op = NULL;
+    for (int i = 0; i < plan->n_steps; i++) {
+        const step *s = &plan->steps[i];
+        bool finite = true;
+        hkd_status status = run_step(plan, s);
+        if (!status && !s->backward) status = all_finite(plan, &s->on_device.out[0], &finite);
+        for (int k = 0; k < HKD_MAX_IN && s->backward && !status; k++)
+            if (s->on_device.grad[k].buffer) status = all_finite(plan, &s->on_device.grad[k], &finite);
+        if (status) return status;
+        if (finite) continue;
+        *op = s->on_device.op->name;
+        *name = plan->program->var[plan->program->call[s->call].out[0]].name;
+        return HKD_OK;
+    }
+    return HKD_OK;
+}
+
+size_t hkd_plan_bytes(const hkd_plan *plan) {
+    size_t total = 0;
+    for (int i = 0; i < plan->n_slots; i++) total += plan->slot_bytes[i];
+    return total;
+}
+
+size_t hkd_plan_workspace(const hkd_plan *plan) {
+    size_t most = 0;
+    for (int i = 0; i < plan->n_steps; i++) {
+        const size_t need = plan->dev->workspace(plan->dev, &plan->steps[i].on_device, plan->steps[i].backward);
+        if (need > most) most = need;
+    }
+    return most;
+}

@@ -1,0 +1,68 @@
+/* os.h - everything that the operating system must do for us. ref/io/os.c is the only file with POSIX calls.
+ *
+ * Files are read through hkd_file, which may also be a piece of memory: every parser of this folder reads that and nothing
+ * else, so that hostile input can be tried without touching a disk. Files are written through hkd_writer, which is atomic:
+ * readers see the old file or the new one, never half of one.
+ */
+#ifndef HKD_OS_H
+#define HKD_OS_H
+
+#include "status.h"
+
+#include <signal.h>
+#include <stdbool.h>
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct hkd_file hkd_file;
+hkd_status hkd_file_open(hkd_file **out, const char *path);
+/* A file that is `count` bytes of memory, which must outlive it; `name` appears in messages. */
+hkd_status hkd_file_from_memory(hkd_file **out, const char *name, const void *bytes, size_t count);
+void hkd_file_close(hkd_file *file); /* NULL is fine */
+const char *hkd_file_name(const hkd_file *file);
+uint64_t hkd_file_size(const hkd_file *file);
+/* Exactly `count` bytes from `offset` on, or an error. */
+hkd_status hkd_file_read(hkd_file *file, uint64_t offset, void *to, size_t count);
+/* A whole file; one beyond `limit` bytes is refused before anything is allocated. The caller frees *bytes. A zero byte follows
+ * the last one, so that text can be used as a string. */
+hkd_status hkd_read_file(unsigned char **bytes, size_t *count, const char *path, size_t limit);
+
+/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct hkd_writer hkd_writer;
+/* Bytes go to a temporary file beside `path`; commit makes it durable and renames it. What exists at `path` and is no regular
+ * file (a pipe, /dev/null) is written directly. */
+hkd_status hkd_writer_open(hkd_writer **out, const char *path);
+hkd_status hkd_writer_put(hkd_writer *writer, const void *bytes, size_t count);
+hkd_status hkd_writer_commit(hkd_writer *writer); /* frees the writer, also when it fails: then nothing is left behind */
+void hkd_writer_abandon(hkd_writer *writer);      /* frees it and removes the temporary file; NULL is fine */
+hkd_status hkd_write_file(const char *path, const void *bytes, size_t count);
+/* A writer into memory: take its bytes in place of a commit (they are freed by the caller), or abandon it. */
+hkd_status hkd_writer_open_memory(hkd_writer **out, const char *name);
+void hkd_writer_take(hkd_writer *writer, unsigned char **bytes, size_t *count);
+
+/* ---- directories ------------------------------------------------------------------------------------------------------ */
+
+bool hkd_is_directory(const char *path);
+bool hkd_exists(const char *path);
+/* Names of a directory's entries but "." and "..", in byte order; free with hkd_names_free. */
+hkd_status hkd_list_directory(char ***names, size_t *count, const char *path);
+void hkd_names_free(char **names, size_t count);
+/* mkdir -p */
+hkd_status hkd_make_directory(const char *path);
+/* "dir/name", to be freed; NULL when out of memory. */
+char *hkd_path_join(const char *dir, const char *name);
+
+/* ---- the process ------------------------------------------------------------------------------------------------------ */
+
+/* Give an environment variable a value unless it has one, and start the program anew with it: for what libraries read before
+ * main begins. Returns when there is nothing to do, or when the system cannot do it. */
+void hkd_default_environment(const char *name, const char *value, char **argv);
+double hkd_seconds(void);         /* a monotonic clock */
+int hkd_cores(void);              /* processors on line, at least 1 */
+uint64_t hkd_peak_memory(void);   /* largest resident size so far, in bytes */
+bool hkd_is_terminal(int fd);     /* 1 = stdout, 2 = stderr */
+/* From now on the first Ctrl-C or TERM sets the returned flag, the second ends the process. */
+const volatile sig_atomic_t *hkd_interrupt_flag(void);
+
+#endif

@@ -1,0 +1,180 @@
+#include "trajectory_file.h"
+
+#include "safetensors.h"
+#include "schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- shards ---- */
+
+static char *shard_path(const char *dir, int64_t shard) {
+    char name[32];
+    snprintf(name, sizeof name, "%06lld.safetensors", (long long)shard);
+    return hkd_path_join(dir, name);
+}
+
+static hkd_status save_shard(const char *path, const double *states, const double *labels, const hkd_path_teacher *teacher,
+                             const hkd_trajectory_request *r, int64_t n) {
+    const hkd_config *c = teacher->config;
+    const hkd_schedule schedule = {HKD_SCHEDULE_EDM, c->sigma_min, c->sigma_max, c->rho};
+    double *sigma = malloc((size_t)(r->steps + 1) * sizeof *sigma);
+    hkd_status status = sigma ? hkd_schedule_grid(sigma, r->steps, &schedule) : hkd_fail(HKD_RESOURCES, "out of memory");
+    const int64_t area = (int64_t)c->img_resolution * c->img_resolution;
+    const hkd_saved saved[] = {
+        {.name = "states", .type = r->half ? HKD_F16 : HKD_FLOAT,
+         .shape = hkd_shape_of(4, n, r->steps + 1, (int64_t)c->img_channels, area), .as = HKD_F64, .data = states},
+        {.name = "sigma", .type = HKD_DOUBLE, .shape = hkd_shape_of(1, r->steps + 1), .as = HKD_F64, .data = sigma},
+        {.name = "labels", .type = HKD_I64, .shape = hkd_shape_of(1, n), .as = HKD_F64, .data = labels},
+    };
+    const hkd_metadata metadata[] = {{"hkd.trajectories", r->made_by}};
+    if (!status) status = hkd_safetensors_save(path, saved, 3, metadata, 1);
+    free(sigma);
+    return status;
+}
+
+/* Is this shard there, and of this request? */
+static hkd_status check_shard(const char *path, const hkd_trajectory_request *r, int64_t n) {
+    hkd_safetensors *st;
+    hkd_status status = hkd_safetensors_open(&st, path);
+    if (status) return status;
+    const char *made_by = hkd_safetensors_metadata(st, "hkd.trajectories");
+    const hkd_safetensor *states = hkd_safetensors_find(st, "states");
+    if (!made_by || strcmp(made_by, r->made_by))
+        status = hkd_fail(HKD_BAD_FILE, "%s: holds trajectories of another teacher or other settings; use another folder",
+                          path);
+    else if (!states || states->rank != 4 || states->dim[0] != n || states->dim[1] != r->steps + 1)
+        status = hkd_fail(HKD_BAD_FILE, "%s: 'states' has not the %lld trajectories of %lld states asked for", path,
+                          (long long)n,
+                          (long long)r->steps + 1);
+    hkd_safetensors_close(st);
+    return status;
+}
+
+static hkd_status make_shard(const char *path, const hkd_path_teacher *teacher, const hkd_trajectory_request *r, int64_t first,
+                             int64_t n) {
+    enum { AT_ONCE = 32 };
+    const hkd_config *c = teacher->config;
+    const int64_t per = (r->steps + 1) * c->img_channels * c->img_resolution * c->img_resolution;
+    double *states = malloc((size_t)(n * per) * sizeof *states), *labels = malloc((size_t)n * sizeof *labels);
+    hkd_status status = states && labels ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for %lld trajectories",
+                                                             (long long)n);
+    for (int64_t at = 0; at < n && !status; at += AT_ONCE) {
+        uint64_t seeds[AT_ONCE];
+        const int64_t count = n - at < AT_ONCE ? n - at : AT_ONCE;
+        for (int64_t k = 0; k < count; k++) seeds[k] = r->first_seed + (uint64_t)(first + at + k);
+        status = hkd_paths_compute(states + at * per, labels + at, teacher, seeds, count, r->steps);
+        if (!status && r->progress) r->progress(r->progress_self, first + at + count, r->count);
+        if (!status && r->cancel && *r->cancel)
+            status = hkd_fail(HKD_RESOURCES, "interrupted; the finished trajectories are kept");
+    }
+    if (!status) status = save_shard(path, states, labels, teacher, r, n);
+    free(states);
+    free(labels);
+    return status;
+}
+
+hkd_status hkd_trajectories_make(const char *dir, const hkd_path_teacher *teacher, const hkd_trajectory_request *r) {
+    hkd_status status = hkd_make_directory(dir);
+    for (int64_t first = 0; first < r->count && !status; first += HKD_SHARD) {
+        const int64_t n = r->count - first < HKD_SHARD ? r->count - first : HKD_SHARD;
+        char *path = shard_path(dir, first / HKD_SHARD);
+        if (!path) return hkd_fail(HKD_RESOURCES, "out of memory");
+        status = hkd_exists(path) ? check_shard(path, r, n) : make_shard(path, teacher, r, first, n);
+        free(path);
+    }
+    return status;
+}
+
+/* ---- reading ---- */
+
+typedef struct {
+    hkd_safetensors *st;
+    const hkd_safetensor *states, *labels;
+} shard;
+
+typedef struct {
+    int64_t count, size;
+    shard *shards;
+    double *sigma;
+} folder;
+
+static hkd_status get(const hkd_trajectories *t, int64_t index, int state, double *x) {
+    const folder *f = t->context;
+    const shard *s = &f->shards[index / HKD_SHARD];
+    const uint64_t first = (uint64_t)((index % HKD_SHARD * t->states + state) * f->size);
+    return hkd_safetensors_read_part(s->st, s->states, first, (size_t)f->size, x, HKD_F64);
+}
+
+static hkd_status label_of(const hkd_trajectories *t, int64_t index, int *label) {
+    const folder *f = t->context;
+    const shard *s = &f->shards[index / HKD_SHARD];
+    double value;
+    const hkd_status status = hkd_safetensors_read_part(s->st, s->labels, (uint64_t)(index % HKD_SHARD), 1, &value, HKD_F64);
+    *label = (int)value;
+    return status;
+}
+
+static hkd_status open_shard(hkd_trajectories *t, folder *f, const char *path) {
+    shard *s = &f->shards[f->count++];
+    hkd_status status = hkd_safetensors_open(&s->st, path);
+    if (status) return status;
+    const hkd_safetensor *sigma = hkd_safetensors_find(s->st, "sigma");
+    s->states = hkd_safetensors_find(s->st, "states");
+    s->labels = hkd_safetensors_find(s->st, "labels");
+    if (!sigma || !s->states || !s->labels || sigma->rank != 1 || s->states->rank != 4 || s->labels->rank != 1 ||
+        s->labels->dim[0] != s->states->dim[0] || sigma->dim[0] != s->states->dim[1] || s->states->dim[0] > HKD_SHARD)
+        return hkd_fail(HKD_BAD_FILE, "%s: not a shard of trajectories: states [m, N+1, C, RR], sigma [N+1], labels [m] "
+                                      "expected", path);
+    const int64_t size = s->states->dim[2] * s->states->dim[3];
+    if (f->count == 1) {
+        t->states = (int)sigma->dim[0];
+        f->size = size;
+        f->sigma = malloc((size_t)sigma->dim[0] * sizeof *f->sigma + 1);
+        status = f->sigma ? hkd_safetensors_read(s->st, sigma, f->sigma, HKD_F64) : hkd_fail(HKD_RESOURCES, "out of memory");
+        t->sigma = f->sigma;
+    } else if (sigma->dim[0] != t->states || size != f->size || t->count % HKD_SHARD) {
+        status = hkd_fail(HKD_BAD_FILE, "%s: does not fit the shards before it", path);
+    }
+    t->count += s->states->dim[0];
+    return status;
+}
+
+hkd_status hkd_trajectories_open(hkd_trajectories *out, const char *dir) {
+    char **names = NULL;
+    size_t count = 0;
+    *out = (hkd_trajectories){.get = get, .label = label_of};
+    hkd_status status = hkd_list_directory(&names, &count, dir);
+    if (status) return status;
+    folder *f = calloc(1, sizeof *f);
+    if (f) f->shards = calloc(count + 1, sizeof *f->shards);
+    if (!f || !f->shards) {
+        free(f);
+        hkd_names_free(names, count);
+        return hkd_fail(HKD_RESOURCES, "out of memory");
+    }
+    out->context = f;
+    for (size_t i = 0; i < count && !status; i++) {
+        char *path = strstr(names[i], ".safetensors") ? hkd_path_join(dir, names[i]) : NULL;
+        if (path) status = open_shard(out, f, path);
+        free(path);
+    }
+    if (!status && !out->count) status = hkd_fail(HKD_BAD_FILE, "%s: holds no trajectories", dir);
+    hkd_names_free(names, count);
+    if (status) hkd_trajectories_close(out);
+    return status;
+}
+
+void hkd_trajectories_close(hkd_trajectories *t) {
+    folder *f = t->context;
+    for (int64_t i = 0; f && i < f->count; i++) hkd_safetensors_close(f->shards[i].st);
+    if (f) {
+        free(f->shards);
+        free(f->sigma);
+    }
+    free(f);
+    *t = (hkd_trajectories){0};
+}
+
+int64_t hkd_trajectories_size(const hkd_trajectories *t) { return ((const folder *)t->context)->size; }

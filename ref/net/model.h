@@ -1,0 +1,65 @@
+/* model.h - a denoiser or an HKD model on a device: EDM's preconditioned U-Net, with or without Koopman operators between
+ * its halves.
+ *
+ *   x, sigma --c_in--> encoder(emb(sigma)) --> latents z --exp(dt A)--> z_eps --> decoder(emb(decoder_sigma)) --> f
+ *   d = c_skip(sigma) x + c_out(sigma) f
+ *
+ * A plain denoiser is the same picture without the operators and with decoder_sigma = sigma; an HKD model with A = 0 and
+ * decoder_sigma = sigma equals it bit for bit.
+ */
+#ifndef HKD_MODEL_H
+#define HKD_MODEL_H
+
+#include "plan.h"
+#include "unet.h"
+
+/* ---- the programs: what a network computes, for a fixed batch n ---- */
+
+typedef enum {
+    HKD_RUN_WHOLE,  /* inputs x, sigma (dt, decoder_sigma) -> outputs f, d */
+    HKD_RUN_ENCODE, /* inputs x, sigma -> outputs z.0, z.1, ..., z.bottleneck */
+    HKD_RUN_DECODE  /* inputs z.*, dt, x, sigma, decoder_sigma -> outputs f, d */
+} hkd_run;
+
+typedef struct {
+    hkd_run run;
+    int64_t n;
+    bool augment;  /* augment_labels are given (networks with augment_dim only) */
+    bool training; /* with dropout */
+} hkd_model_options;
+
+/* Inputs by name: x [n,C,R,R], sigma [n], class_labels [n,label_dim] (if label_dim), augment_labels [n,augment_dim] (if
+ * options.augment), and for HKD models dt [n] and decoder_sigma [n]. HKD_RUN_DECODE also z.* [n,d,h,w]. */
+hkd_program *hkd_model_program(const hkd_config *c, const hkd_model_options *options);
+
+/* The same, recorded into an existing program by someone who goes on from there (training adds losses). */
+typedef struct {
+    hkd_var x, sigma, class_labels, augment_labels, dt, decoder_sigma; /* HKD_NO_VAR where unused */
+} hkd_model_inputs;
+hkd_model_inputs hkd_model_record_inputs(hkd_net *net, const hkd_model_options *options);
+/* Returns d; *f is the raw network output. */
+hkd_var hkd_model_record(hkd_net *net, const hkd_model_inputs *in, hkd_var *f);
+
+/* ---- a model with its weights; what can be done with it stands in hkd.h ---- */
+
+struct hkd_model {
+    hkd_config config;
+    hkd_device *dev;      /* not owned */
+    hkd_weights *weights;
+    int64_t batch;        /* most images in one pass; larger requests are split (multiples of 4) */
+    bool frozen;          /* set by who only samples, with weights in place: see hkd_plan_freeze */
+    struct hkd_model_plan *plans;
+};
+
+/* The config is checked; weights are allocated but undefined until loaded or initialised. */
+hkd_status hkd_model_new(hkd_model **out, const hkd_config *c, hkd_device *dev);
+
+/* The gradient of sum(grad_d * d): grad_x [n, C, R, R] (may be NULL) is written, the weights' gradients accumulate:
+ * hkd_weights_zero_grad goes before the first of such calls, hkd_weights_collect_grad after the last. */
+hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x, const double *grad_d,
+                              const hkd_model_input *in);
+
+/* The operator that moves latent i (in the order of hkd_model_encode): its weight's name, or NULL when it stays as it is. */
+const char *hkd_model_operator(const hkd_config *c, int latent, char *name, size_t size);
+
+#endif

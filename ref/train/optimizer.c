@@ -1,0 +1,114 @@
+#include "optimizer.h"
+
+#include "exact.h"
+#include "status.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+double hkd_ema_decay(double batch, double images) {
+    const double half_life = 0.05 * images < 500000 ? 0.05 * images : 500000;
+    return half_life > 0 ? hkd_pow(0.5, batch / half_life) : 0;
+}
+
+static hkd_status allocate(hkd_optimizer *o) {
+    hkd_device *dev = o->weights->dev;
+    const hkd_shape one = hkd_shape_of(1, (int64_t)1);
+    hkd_status status = hkd_tensor_new(dev, &o->square, &one, HKD_STATE);
+    for (int i = 0; i < o->weights->count && !status; i++) {
+        const hkd_weight *w = &o->weights->item[i];
+        if (!w->trained) continue;
+        hkd_tensor *state[3] = {&o->m[i], &o->v[i], &o->ema[i]};
+        for (int k = 0; k < 3 && !status; k++) {
+            status = hkd_tensor_new(dev, state[k], &w->value.shape, HKD_STATE);
+            if (!status) status = k < 2 ? dev->fill(dev, state[k], 0) : dev->copy(dev, state[k], &w->value);
+        }
+    }
+    return status;
+}
+
+hkd_status hkd_optimizer_new(hkd_optimizer **out, hkd_weights *weights, const hkd_optimizer_settings *settings) {
+    const size_t count = (size_t)weights->count + 1;
+    hkd_optimizer *o = calloc(1, sizeof *o);
+    *out = NULL;
+    if (!o) return hkd_fail(HKD_RESOURCES, "out of memory for the optimiser");
+    *o = (hkd_optimizer){.weights = weights, .settings = *settings, .m = calloc(count, sizeof *o->m),
+                         .v = calloc(count, sizeof *o->v), .ema = calloc(count, sizeof *o->ema)};
+    hkd_status status = o->m && o->v && o->ema ? hkd_weights_need_grad(weights)
+                                               : hkd_fail(HKD_RESOURCES, "out of memory for the optimiser");
+    if (!status) status = allocate(o);
+    if (status) {
+        hkd_optimizer_free(o);
+        return status;
+    }
+    *out = o;
+    return HKD_OK;
+}
+
+void hkd_optimizer_free(hkd_optimizer *o) {
+    if (!o) return;
+    hkd_device *dev = o->weights->dev;
+    for (int i = 0; i < o->weights->count; i++) {
+        if (o->m) hkd_tensor_free(dev, &o->m[i]);
+        if (o->v) hkd_tensor_free(dev, &o->v[i]);
+        if (o->ema) hkd_tensor_free(dev, &o->ema[i]);
+    }
+    hkd_tensor_free(dev, &o->square);
+    free(o->m);
+    free(o->v);
+    free(o->ema);
+    free(o);
+}
+
+hkd_status hkd_optimizer_gradient_norm(hkd_optimizer *o, double *norm) {
+    hkd_device *dev = o->weights->dev;
+    double total = 0;
+    for (int i = 0; i < o->weights->count; i++) {
+        if (!o->weights->item[i].trained) continue;
+        const hkd_call call = {.op = hkd_find_op("sum_squares"), .in = {o->weights->item[i].grad}, .out = {o->square}};
+        double square = 0;
+        hkd_status status = hkd_device_forward(dev, &call);
+        if (!status) status = dev->download(dev, &square, HKD_F64, &o->square);
+        if (status) return status;
+        total += square;
+    }
+    *norm = sqrt(total);
+    return HKD_OK;
+}
+
+static hkd_call adam_call(const hkd_optimizer *o, int i, double lr) {
+    const hkd_tensor p = o->weights->item[i].value;
+    hkd_call call = {.op = hkd_find_op(o->settings.radam ? "radam" : "adam"),
+                     .in = {p, o->m[i], o->v[i], o->weights->item[i].grad},
+                     .out = {p, o->m[i], o->v[i]}};
+    const struct {
+        const char *name;
+        double value;
+    } settings[] = {{"lr", lr}, {"beta1", o->settings.beta1}, {"beta2", o->settings.beta2}, {"eps", o->settings.eps},
+                    {"weight_decay", o->settings.weight_decay}, {"t", (double)o->steps}};
+    for (int k = 0; k < hkd_op_params(call.op); k++) call.p[k] = call.op->param[k].value;
+    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
+        call.p[hkd_op_param_index(call.op, settings[k].name)] = settings[k].value;
+    return call;
+}
+
+hkd_status hkd_optimizer_step(hkd_optimizer *o, double lr, double ema_decay, double norm) {
+    hkd_device *dev = o->weights->dev;
+    o->steps++;
+    for (int i = 0; i < o->weights->count; i++) {
+        const hkd_weight *w = &o->weights->item[i];
+        if (!w->trained) continue;
+        hkd_status status = HKD_OK;
+        if (o->settings.clip > 0 && norm > o->settings.clip) {
+            const hkd_call clip = {.op = hkd_find_op("scale"), .p = {o->settings.clip / norm}, .in = {w->grad},
+                                   .out = {w->grad}};
+            status = hkd_device_forward(dev, &clip);
+        }
+        const hkd_call adam = adam_call(o, i, lr);
+        const hkd_call ema = {.op = hkd_find_op("ema"), .p = {ema_decay}, .in = {o->ema[i], w->value}, .out = {o->ema[i]}};
+        if (!status) status = hkd_device_forward(dev, &adam);
+        if (!status) status = hkd_device_forward(dev, &ema);
+        if (status) return status;
+    }
+    return HKD_OK;
+}

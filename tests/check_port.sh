@@ -1,0 +1,35 @@
+#!/bin/sh
+# A port that never linked our code is judged by check.c, check.py and `hkd verify --results`: all three accept it, and all
+# three reject it once a mistake is planted. Usage: tests/check_port.sh BUILD
+build=${1:-build} out=${1:-build}/port passed=0 failed=0
+cd "$(dirname "$0")/.." || exit 1
+for python in python3 /usr/bin/python3 none; do $python -c 'import numpy' 2>/dev/null && break; done
+if [ $python = none ]; then echo "SKIP port: no python3 with numpy"; exit 77; fi
+rm -rf "$out" && mkdir -p "$out" || exit 1
+${CC:-cc} -std=c99 -O2 -Wall -Wextra -o "$out/check" vectors/check.c -lm || exit 1
+
+# expect 0|1 NAME COMMAND...: the command must end with this code
+expect() {
+    want=$1 name=$2; shift 2
+    "$@" >"$out/log" 2>&1; code=$?
+    if [ $code = "$want" ]; then passed=$((passed + 1)); return; fi
+    failed=$((failed + 1))
+    echo "FAIL port: $name: exit $code, expected $want"
+    tail -5 "$out/log"
+}
+judge() { # judge CODE RESULTS
+    expect "$1" "check.c on $2" "$out/check" vectors "$2"
+    expect "$1" "check.py on $2" $python vectors/check.py vectors "$2"
+    expect "$1" "hkd verify on $2" "$build/hkd" verify vectors --results "$2" --quiet
+}
+
+$python tests/port_numpy.py vectors "$out/good" || exit 1
+judge 0 "$out/good"
+for bug in bias sign half transpose; do
+    $python tests/port_numpy.py vectors "$out/$bug" $bug >/dev/null || exit 1
+    judge 1 "$out/$bug"
+done
+mkdir "$out/nothing"
+judge 1 "$out/nothing"
+echo "port: $passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,11 @@
+/* fuzz.h - one entry per parser: any bytes must give a value or one line of text, never a crash, a leak or a huge allocation.
+ * Built with clang -fsanitize=fuzzer these search; with replay.c they try the files named on the command line. */
+#ifndef HKD_FUZZ_H
+#define HKD_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
+
+#endif

@@ -1,0 +1,119 @@
+/* Runs the suites named on the command line (all without arguments); the last line counts what happened. */
+#include "os.h"
+#include "test.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUITES(X) \
+    X(adam) \
+    X(arrange) \
+    X(augment) \
+    X(cli) \
+    X(convert) \
+    X(core) \
+    X(cpu_conv) \
+    X(dataset) \
+    X(dropout) \
+    X(eigen) \
+    X(exact) \
+    X(fit) \
+    X(feature_net) \
+    X(foreign_rng) \
+    X(frozen) \
+    X(gaussian_koopman) \
+    X(golden) \
+    X(image) \
+    X(koopman) \
+    X(library) \
+    X(loss) \
+    X(metric) \
+    X(model) \
+    X(model_edit) \
+    X(norm) \
+    X(npy) \
+    X(opencl) \
+    X(ops) \
+    X(os) \
+    X(pickle) \
+    X(paths) \
+    X(precond) \
+    X(rng) \
+    X(safetensors) \
+    X(sampler) \
+    X(sampler_papers) \
+    X(scenes) \
+    X(schedule) \
+    X(report) \
+    X(restore) \
+    X(trajectory) \
+    X(verb_bands) \
+    X(verb_edit) \
+    X(spectrum_verb) \
+    X(svg) \
+    X(teacher) \
+    X(training) \
+    X(trace) \
+    X(vectors) \
+    X(verb_denoise) \
+    X(verb_eval) \
+    X(verb_info) \
+    X(verb_sample)
+
+#define DECLARE(name) void test_##name(void);
+SUITES(DECLARE)
+
+#define ENTRY(name) {#name, test_##name},
+static const struct {
+    const char *name;
+    void (*run)(void);
+} suites[] = {SUITES(ENTRY)};
+
+static int passed, failed, skipped;
+
+bool test_check(bool ok, const char *file, int line, const char *format, ...) {
+    if (ok) {
+        passed++;
+        return true;
+    }
+    failed++;
+    va_list args;
+    va_start(args, format);
+    printf("FAIL %s:%d: ", file, line);
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+    return false;
+}
+
+void test_skip(const char *what, const char *why) {
+    skipped++;
+    printf("SKIP %s: %s\n", what, why);
+}
+
+const char *test_shared(void) {
+    const char *dir = getenv("HKD_SHARED");
+    static char probe[4096];
+    if (!dir) dir = "../shared";
+    snprintf(probe, sizeof probe, "%s/DESIGN.md", dir);
+    FILE *f = fopen(probe, "rb");
+    if (f) fclose(f);
+    return f ? dir : NULL;
+}
+
+int main(int argc, char **argv) {
+    hkd_default_environment("OMP_WAIT_POLICY", "passive", argv); /* as the program does */
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
+        bool wanted = argc < 2;
+        for (int a = 1; a < argc; a++) wanted |= !strcmp(argv[a], suites[i].name);
+        if (!wanted) continue;
+        const int before = failed;
+        suites[i].run();
+        printf("%s %s\n", failed == before ? "ok  " : "FAIL", suites[i].name);
+        fflush(stdout);
+    }
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed || !passed;
+}

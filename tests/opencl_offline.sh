@@ -1,0 +1,64 @@
+#!/bin/sh
+# Checks of the OpenCL kernels that need no GPU: tests/opencl_offline.sh BUILD KERNEL-SOURCES...
+#   clang for spir64, with warnings, in both profiles: OpenCL C 1.2 and nothing that one vendor adds
+#   clang for AMD's gfx900 and gfx1030, GPU profile: no kernel may spill registers to memory
+#   ocloc for three Intel generations, where it is installed
+#   oclgrind on the smallest cases: reads and writes outside of buffers, data races. Not --uninitialized: a vector load may run
+#   over the end of a row (opencl.h), and oclgrind objects to the arithmetic on lanes that nobody keeps
+# What is not installed counts as skipped. The last line is "N passed, N failed, N skipped".
+build=$1; shift
+work=$build/opencl_offline
+mkdir -p "$work"
+cat "$@" > "$work/all.cl"
+passed=0 failed=0 skipped=0
+ok() { passed=$((passed + 1)); echo "ok   $1"; }
+bad() { failed=$((failed + 1)); echo "FAIL $1"; }
+skip() { skipped=$((skipped + 1)); echo "SKIP $1: not run, $2"; }
+
+clang=
+for c in clang-15 clang-16 clang-14 clang; do [ -z "$clang" ] && command -v $c >/dev/null 2>&1 && clang=$c; done
+cl="-x cl -cl-std=CL1.2 -Xclang -finclude-default-header"
+
+for profile in CPU GPU; do
+    name="spir64, profile $profile"
+    if [ -z "$clang" ]; then skip "$name" "no clang"; continue; fi
+    $clang $cl -D$profile -target spir64 -Wall -Wdouble-promotion -Werror -fsyntax-only "$work/all.cl" 2> "$work/spir64.log"
+    if [ -s "$work/spir64.log" ]; then bad "$name"; head -20 "$work/spir64.log"; else ok "$name"; fi
+done
+
+# The library of builtins is that of gfx900; without one every builtin is a call, and calls look like spills.
+library=$(ls /usr/lib/clc/gfx900-amdgcn-mesa-mesa3d.bc 2>/dev/null)
+for chip in gfx900 gfx1030; do
+    name="$chip, no spills"
+    if [ -z "$clang" ] || [ -z "$library" ]; then skip "$name" "no clang or no libclc"; continue; fi
+    if ! $clang $cl -DGPU -target amdgcn-mesa-mesa3d -mcpu=$chip -O3 -Xclang -mlink-builtin-bitcode -Xclang "$library" \
+        -S "$work/all.cl" -o "$work/$chip.s" 2> "$work/$chip.log"; then bad "$name"; head -20 "$work/$chip.log"; continue; fi
+    awk '/\.amdgpu_hsa_kernel/ {k = $2} /; NumVgprs:/ {v = $3} /; ScratchSize:/ {s = $3} /; LDSByteSize:/ {l = $3}
+         /; Occupancy:/ {printf "%-26s %3d registers  %5d scratch  %5d local  occupancy %d\n", k, v, s, l, $3}' \
+        "$work/$chip.s" > "$work/$chip.txt"
+    if [ ! -s "$work/$chip.txt" ]; then bad "$name: no figures"
+    elif grep -v ' 0 scratch' "$work/$chip.txt"; then bad "$name"
+    else ok "$name ($(wc -l < "$work/$chip.txt") kernels; $(grep '^contract ' "$work/$chip.txt" | tr -s ' '))"; fi
+done
+
+for chip in skl tgllp dg2; do
+    name="Intel $chip"
+    if ! command -v ocloc >/dev/null 2>&1; then skip "$name" "no ocloc"; continue; fi
+    if ocloc compile -file "$work/all.cl" -device $chip -options "-cl-std=CL1.2 -DGPU" -out_dir "$work/$chip" > "$work/$chip.log" 2>&1
+    then ok "$name"; else bad "$name"; tail -5 "$work/$chip.log"; fi
+done
+
+# oclgrind always exits with 0, so its log decides.
+name="oclgrind: bounds and races"
+if ! command -v oclgrind >/dev/null 2>&1; then skip "$name" "no oclgrind"
+else
+    rm -f "$work/oclgrind.log"
+    HKD_TEST_SMALL=1 HKD_TEST_OPENCL=Oclgrind timeout 300 oclgrind --log "$work/oclgrind.log" --max-errors 20 --data-races \
+        "$build/hkd_tests" opencl > "$work/oclgrind.txt" 2>&1
+    if [ -s "$work/oclgrind.log" ]; then bad "$name"; head -30 "$work/oclgrind.log"
+    elif ! grep -q '^ok   opencl' "$work/oclgrind.txt"; then bad "$name: wrong results"; tail -5 "$work/oclgrind.txt"
+    else ok "$name ($(tail -1 "$work/oclgrind.txt"))"; fi
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

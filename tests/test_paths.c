@@ -1,0 +1,88 @@
+/* Teacher trajectories: on disk, on the fly, and what happens to damaged shards. */
+#include "trajectory_file.h"
+
+#include "safetensors.h"
+#include "scratch.h"
+#include "teacher.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 3 * 2 * 2, STEPS = 4, COUNT = 300 }; /* two shards */
+
+static const float points[2 * SIZE] = {-1, 1, -1, 1, 0.5F, -0.5F, 1, 1, 1, -1, -1, -1, 1, 1, 1, 1, 0, 0, 0, 0, -1, -1, -1, -1};
+static hkd_point_cloud cloud = {2, points};
+
+static hkd_config config_of(void) {
+    hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
+    c.img_resolution = 2;
+    return c;
+}
+
+static double gap(const hkd_trajectories *a, const hkd_trajectories *b, int64_t index) {
+    double x[SIZE], y[SIZE], worst = 0;
+    for (int state = 0; state <= STEPS; state++) {
+        CHECK(!a->get(a, index, state, x) && !b->get(b, index, state, y), "%s", hkd_last_error());
+        for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(x[i] - y[i]) / fmax(1, a->sigma[state]));
+    }
+    return worst;
+}
+
+/* Stored and fresh trajectories are the same but for the rounding of the file; the last state is one of the points. */
+static void stored_and_live(void) {
+    const hkd_config c = config_of();
+    const hkd_path_teacher teacher = {.denoise = hkd_denoise_points, .self = &cloud, .config = &c};
+    char dir[4096];
+    snprintf(dir, sizeof dir, "%s", scratch("paths"));
+    for (int half = 0; half < 2; half++) {
+        const hkd_trajectory_request r = {.count = COUNT, .steps = STEPS, .first_seed = 77, .half = half,
+                                          .made_by = half ? "half" : "full"};
+        char sub[4200];
+        snprintf(sub, sizeof sub, "%s%d", dir, half);
+        hkd_trajectories file, live;
+        CHECK(!hkd_trajectories_make(sub, &teacher, &r) && !hkd_trajectories_open(&file, sub), "%s", hkd_last_error());
+        CHECK(!hkd_paths_live(&live, &teacher, 77, COUNT, STEPS), "%s", hkd_last_error());
+        CHECK(file.count == COUNT && file.states == STEPS + 1, "%d trajectories of %d states", (int)file.count, file.states);
+        const int64_t wanted[] = {299, 0, 256};
+        CHECK(!live.prepare(&live, wanted, 3), "%s", hkd_last_error());
+        for (int k = 0; k < 3; k++)
+            CHECK(gap(&file, &live, wanted[k]) < (half ? 0x1p-8 : 0x1p-20), "trajectory %d differs by %g", (int)wanted[k],
+                  gap(&file, &live, wanted[k]));
+        double x[SIZE];
+        CHECK(live.get(&live, 5, 0, x) == HKD_USAGE, "a trajectory that was not prepared was given");
+        hkd_trajectories_close(&file);
+        hkd_paths_live_free(&live);
+    }
+}
+
+/* A lost shard is made again with the same bytes; a cut one, or one of another teacher, is refused with its name. */
+static void damage(void) {
+    const hkd_config c = config_of();
+    const hkd_path_teacher teacher = {.denoise = hkd_denoise_points, .self = &cloud, .config = &c};
+    hkd_trajectory_request r = {.count = COUNT, .steps = STEPS, .first_seed = 77, .half = true, .made_by = "half"};
+    char dir[4096], shard[4200];
+    unsigned char *before, *after = NULL;
+    size_t size, again = 0;
+    snprintf(dir, sizeof dir, "%s1", scratch("paths"));
+    snprintf(shard, sizeof shard, "%s/000001.safetensors", dir);
+    CHECK(!hkd_read_file(&before, &size, shard, 1 << 24) && !remove(shard), "%s", hkd_last_error());
+    CHECK(!hkd_trajectories_make(dir, &teacher, &r) && !hkd_read_file(&after, &again, shard, 1 << 24), "%s", hkd_last_error());
+    CHECK(size == again && !memcmp(before, after, size), "the shard that was made again has other bytes");
+    CHECK(!hkd_write_file(shard, before, size - 1), "%s", hkd_last_error());
+    CHECK(hkd_trajectories_make(dir, &teacher, &r) == HKD_BAD_FILE && strstr(hkd_last_error(), "000001"), "a cut shard: %s",
+          hkd_last_error());
+    hkd_write_file(shard, before, size);
+    r.made_by = "another teacher";
+    CHECK(hkd_trajectories_make(dir, &teacher, &r) == HKD_BAD_FILE && strstr(hkd_last_error(), "another teacher"), "%s",
+          hkd_last_error());
+    free(before);
+    free(after);
+}
+
+void test_paths(void) {
+    stored_and_live();
+    damage();
+}

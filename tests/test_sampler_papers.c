@@ -1,0 +1,302 @@
+#include "sampler_papers.h"
+#include "teacher.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 4 };
+static const double mean[SIZE] = {1, -1, 0.5, 0}, axes[2 * SIZE] = {1, 0, 0, 0, 0, 1, 0, 0}, variance[2] = {1, 0.04};
+static const double start[SIZE] = {40, -90, 25, 110};
+
+static hkd_gaussian data(void) { return (hkd_gaussian){2, mean, axes, variance, 0.25}; }
+
+static hkd_sampling deterministic(hkd_gaussian *g) {
+    return (hkd_sampling){.denoise = hkd_denoise_gaussian, .denoiser = g, .n = 1, .size = SIZE};
+}
+
+static double distance(const double *a, const double *b) {
+    double worst = 0;
+    for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(a[i] - b[i]));
+    return worst;
+}
+
+/* ---- EDM's ablation sampler ---- */
+
+static const hkd_ablation_options plain = {.alpha = 1, .churn_max = HUGE_VAL, .churn_noise = 1};
+
+static const hkd_clock clocks[] = {HKD_CLOCK_LINEAR, HKD_CLOCK_VP, HKD_CLOCK_VE};
+
+/* Largest error against the exact flow from 80 to 0.5 in n steps that are equal in the clock's own time. */
+static double ablation_error(int64_t n, const hkd_ablation_options *o) {
+    hkd_gaussian g = data();
+    hkd_sampling s = deterministic(&g);
+    double *grid = malloc((size_t)(n + 1) * sizeof *grid), x[SIZE], exact[SIZE];
+    const double first = o->clock == HKD_CLOCK_VP ? hkd_vp_time(80, &o->vp) : 0, last = hkd_vp_time(0.5, &o->vp);
+    for (int64_t i = 0; i <= n; i++) {
+        const double u = (double)i / (double)n;
+        grid[i] = o->clock == HKD_CLOCK_VP ? hkd_vp_sigma(first + u * (last - first), &o->vp) : hkd_karras_sigma(u, 0.5, 80, 7);
+    }
+    memcpy(x, start, sizeof x);
+    hkd_gaussian_flow(exact, x, 0.5, 80, &g, 1, SIZE);
+    CHECK(!hkd_sample_ablation(&s, x, grid, n, o), "%s", hkd_last_error());
+    CHECK(s.nfe == (o->alpha > 0 ? 2 * n : n), "%d evaluations for %d steps", (int)s.nfe, (int)n);
+    free(grid);
+    return distance(x, exact);
+}
+
+/* All clocks and scalings solve the same flow: halving the step divides Euler's error by 2, any second-order method's by 4 (the
+ * midpoint's by 8 on some of these grids). A wrong derivative of sigma or s, or alpha in the wrong place, makes it less. */
+static void ablation_orders(void) {
+    static const double alphas[] = {0, 0.5, 0.7, 1};
+    for (int c = 0; c < 3; c++)
+        for (int scaling = 0; scaling < 2; scaling++)
+            for (int a = 0; a < 4; a++) {
+                const hkd_ablation_options o = {.clock = clocks[c], .vp_scaling = scaling, .vp = hkd_vp_default,
+                                                .alpha = alphas[a]};
+                const double coarse = ablation_error(640, &o), fine = ablation_error(1280, &o), order = a ? 2 : 1;
+                CHECK(log2(coarse / fine) > order - 0.1,
+                      "clock %d, scaling %d, alpha %g: errors %g, %g: order %g, expected %g", c,
+                      scaling, alphas[a], coarse, fine, log2(coarse / fine), order);
+            }
+}
+
+/* Linear clock, no scaling, alpha 1 is EDM's own Heun sampler, alpha 0 its Euler, with churn or without. */
+static void ablation_is_edm(void) {
+    hkd_gaussian g = data();
+    const uint64_t seed = 5;
+    const hkd_schedule schedule = hkd_schedule_default(HKD_SCHEDULE_EDM);
+    double grid[19];
+    hkd_schedule_grid(grid, 18, &schedule);
+    for (int i = 0; i < 4; i++) {
+        const double churn = i & 1 ? 20 : 0;
+        const hkd_edm_options edm = {i & 2 ? 1 : 2, churn, 0.05, 50, 1.003};
+        const hkd_ablation_options o = {.alpha = i & 2 ? 0 : 1, .churn = churn, .churn_min = 0.05, .churn_max = 50,
+                                        .churn_noise = 1.003};
+        double x[SIZE], y[SIZE];
+        memcpy(x, start, sizeof x);
+        memcpy(y, start, sizeof y);
+        hkd_sampling s = deterministic(&g), t = s;
+        s.seeds = t.seeds = &seed;
+        CHECK(!hkd_sample_edm(&s, x, grid, 18, &edm) && !hkd_sample_ablation(&t, y, grid, 18, &o), "%s", hkd_last_error());
+        CHECK(distance(x, y) < 1e-12 && s.nfe == t.nfe, "case %d: %g apart, %d and %d evaluations", i, distance(x, y),
+              (int)s.nfe,
+              (int)t.nfe);
+    }
+}
+
+/* The four discretisations end at the image; a grid that rises, an alpha out of range and churn without seeds are refused. */
+static void ablation_refuses(void) {
+    hkd_gaussian g = data();
+    hkd_sampling s = deterministic(&g);
+    const double up[3] = {1, 2, 0}, fine[3] = {2, 1, 0};
+    hkd_ablation_options o = plain;
+    double x[SIZE] = {1, 2, 3, 4};
+    CHECK(hkd_sample_ablation(&s, x, up, 2, &o) == HKD_USAGE, "a rising grid");
+    o.alpha = 1.5;
+    CHECK(hkd_sample_ablation(&s, x, fine, 2, &o) == HKD_USAGE, "alpha 1.5");
+    o = plain;
+    o.churn = 1;
+    CHECK(hkd_sample_ablation(&s, x, fine, 2, &o) == HKD_USAGE, "churn without seeds");
+    CHECK(hkd_sample_ddim(&s, x, fine, 2, 2) == HKD_USAGE && hkd_sample_ddim(&s, x, up, 2, 0) == HKD_USAGE,
+          "DDIM: eta 2, or rising");
+    CHECK(hkd_sample_ddpm(&s, x, fine, 2, false) == HKD_USAGE, "DDPM without seeds");
+    CHECK(hkd_sample_rk45(&s, x, 1, 2, 1e-3, true) == HKD_USAGE, "Runge-Kutta upwards");
+}
+
+/* ---- DDIM, DDPM ---- */
+
+/* eta = 0 is Euler in sigma. */
+static void ddim_is_euler(void) {
+    hkd_gaussian g = data();
+    const hkd_schedule schedule = hkd_schedule_default(HKD_SCHEDULE_EDM);
+    double grid[19], x[SIZE], y[SIZE];
+    hkd_sampling s = deterministic(&g);
+    hkd_schedule_grid(grid, 18, &schedule);
+    memcpy(x, start, sizeof x);
+    memcpy(y, start, sizeof y);
+    CHECK(!hkd_sample_ddim(&s, x, grid, 18, 0) && s.nfe == 18, "%s", hkd_last_error());
+    hkd_sample_edm(&s, y, grid, 18, &hkd_edm_euler);
+    CHECK(distance(x, y) < 1e-12, "DDIM with eta 0 and Euler are %g apart", distance(x, y));
+}
+
+/* ---- stochastic samplers on N(m, v), isotropic: sample moments against the exact recursion of the scheme ---- */
+
+enum { IMAGES = 1000, SAMPLES = IMAGES * SIZE };
+
+typedef struct {
+    double m, v; /* of the state y */
+} moments;
+
+static moments of(const double *x) {
+    moments r = {0, 0};
+    for (int i = 0; i < SAMPLES; i++) r.m += x[i] / SAMPLES;
+    for (int i = 0; i < SAMPLES; i++) r.v += (x[i] - r.m) * (x[i] - r.m) / (SAMPLES - 1);
+    return r;
+}
+
+static const double centre = 0.7, middle[SIZE] = {0.7, 0.7, 0.7, 0.7};
+static hkd_gaussian round_cloud(double v) { return (hkd_gaussian){.mean = middle, .rest = v}; }
+
+static hkd_sampling crowd(hkd_gaussian *g, uint64_t *seeds, double *x, double sigma) {
+    for (int i = 0; i < IMAGES; i++) seeds[i] = (uint64_t)i;
+    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = g, .n = IMAGES, .size = SIZE, .seeds = seeds};
+    hkd_draw_latents(x, &s, sigma);
+    return s;
+}
+
+/* 5 standard deviations of the sample's own mean and variance. */
+static void compare(const char *what, const double *x, moments expected) {
+    const moments found = of(x);
+    CHECK(fabs(found.m - expected.m) < 5 * sqrt(expected.v / SAMPLES), "%s: mean %g, expected %g", what, found.m, expected.m);
+    CHECK(fabs(found.v / expected.v - 1) < 5 * sqrt(2.0 / SAMPLES), "%s: variance %g, expected %g", what, found.v, expected.v);
+}
+
+/* Ancestral sampling as DDPM's authors write it, on the state y = x sqrt(abar): mean and variance of the posterior, or beta. */
+static moments ddpm_recursion(const double *sigma, int64_t steps, double v, bool large) {
+    moments x = {0, sigma[0] * sigma[0]};
+    for (int64_t i = 0; i < steps; i++) {
+        const double abar = 1 / (1 + sigma[i] * sigma[i]), before = 1 / (1 + sigma[i + 1] * sigma[i + 1]),
+            beta = 1 - abar / before;
+        const double k = v / (v + sigma[i] * sigma[i]); /* D = centre + k (x - centre) */
+        const double on_d = sqrt(before) * beta / (1 - abar), on_y = sqrt(abar / before) * (1 - before) / (1 - abar);
+        const double small = (1 - before) / (1 - abar) * beta, noise = sigma[i + 1] > 0 ? large ? beta : small : 0;
+        const double gain = (on_d * k + on_y * sqrt(abar)) / sqrt(before); /* of x */
+        x.m = gain * x.m + on_d * (1 - k) * centre / sqrt(before);
+        x.v = gain * gain * x.v + noise / before;
+    }
+    return x;
+}
+
+static void ancestral(void) {
+    const double v = 0.3;
+    double grid[101], *x = malloc(SAMPLES * sizeof *x);
+    uint64_t *seeds = malloc(IMAGES * sizeof *seeds);
+    hkd_gaussian g = round_cloud(v);
+    const hkd_schedule schedule = {HKD_SCHEDULE_EDM, 0.002, 80, 7};
+    hkd_schedule_grid(grid, 100, &schedule);
+    for (int large = 0; large < 2; large++) {
+        hkd_sampling s = crowd(&g, seeds, x, grid[0]);
+        const moments expected = ddpm_recursion(grid, 100, v, large);
+        CHECK(!hkd_sample_ddpm(&s, x, grid, 100, large) && s.nfe == 100, "%s", hkd_last_error());
+        compare(large ? "DDPM, large variance" : "DDPM", x, expected);
+        CHECK(fabs(expected.m - centre) < 0.02 && fabs(expected.v / v - 1) < 0.2, "100 steps: N(%g, %g)", expected.m,
+              expected.v);
+    }
+    free(seeds);
+    free(x);
+}
+
+/* Euler-Maruyama of the reverse SDE dy = (-f y + g^2 score) dt + g dw, written for a Gaussian: y ~ N(a centre, a^2 v + b^2).
+ * The table of f, g, a and b^2 stands here a second time. Many steps bring the data's own moments back. */
+static moments sde_recursion(int64_t steps, double v, const hkd_sde_options *o) {
+    const double dt = (1 - o->t_min) / (double)steps;
+    moments y = {0, 0};
+    for (int64_t i = 0; i <= steps; i++) {
+        const double t = 1 - (double)i * dt, B = o->vp.beta_min * t + o->vp.beta_d * t * t / 2;
+        const double beta = o->vp.beta_min + o->vp.beta_d * t, level = o->sigma_min * pow(o->sigma_max / o->sigma_min, t);
+        const bool ve = o->kind == HKD_SDE_VE, vp = o->kind == HKD_SDE_VP;
+        const double a = ve ? 1 : exp(-B / 2), f = ve ? 0 : -beta / 2;
+        const double b2 = ve ? level * level - o->sigma_min * o->sigma_min : vp ? 1 - exp(-B) : (1 - exp(-B)) * (1 - exp(-B));
+        const double g2 = ve ? 2 * level * level * log(o->sigma_max / o->sigma_min) : vp ? beta : beta * (1 - exp(-2 * B));
+        if (i == 0) y.v = b2;
+        if (i == steps) return (moments){y.m / a, y.v / (a * a)};
+        const double total = a * a * v + b2, gain = 1 - f * dt - g2 * dt / total;
+        y.m = gain * y.m + g2 * dt / total * a * centre;
+        y.v = gain * gain * y.v + (i + 1 < steps ? g2 * dt : 0);
+    }
+    return y;
+}
+
+static void score_sde(void) {
+    static const hkd_sde_options options[] = {
+        {.kind = HKD_SDE_VE, .sigma_min = 0.01, .sigma_max = 50, .t_min = 1e-5, .snr = 0.16},
+        {.kind = HKD_SDE_VP, .vp = {19.9, 0.1}, .t_min = 1e-3, .snr = 0.16},
+        {.kind = HKD_SDE_SUB_VP, .vp = {19.9, 0.1}, .t_min = 1e-3, .snr = 0.16},
+    };
+    static const char *const names[] = {"VE", "VP", "sub-VP"};
+    const double v = 0.3;
+    double *x = malloc(SAMPLES * sizeof *x);
+    uint64_t *seeds = malloc(IMAGES * sizeof *seeds);
+    hkd_gaussian g = round_cloud(v);
+    for (int i = 0; i < 3; i++) {
+        const moments expected = sde_recursion(200, v, &options[i]), limit = sde_recursion(40000, v, &options[i]);
+        hkd_sampling s = crowd(&g, seeds, x, hkd_sde_sigma(1, &options[i]));
+        CHECK(!hkd_sample_sde(&s, x, 200, &options[i]) && s.nfe == 200, "%s", hkd_last_error());
+        compare(names[i], x, expected);
+        CHECK(fabs(limit.m - centre) < 5e-3 && fabs(limit.v / v - 1) < 5e-3, "%s tends to N(%g, %g)", names[i], limit.m,
+              limit.v);
+        hkd_sde_options corrected = options[i];
+        corrected.correctors = 1;
+        s = crowd(&g, seeds, x, hkd_sde_sigma(1, &options[i]));
+        CHECK(!hkd_sample_sde(&s, x, 50, &corrected) && s.nfe == 100, "%s", hkd_last_error());
+        double alone[SIZE];
+        hkd_sampling one = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = 1, .size = SIZE, .seeds = seeds + 17};
+        hkd_draw_latents(alone, &one, hkd_sde_sigma(1, &options[i]));
+        hkd_sample_sde(&one, alone, 50, &corrected);
+        CHECK(distance(alone, x + 17 * SIZE) == 0, "%s: image 17 depends on its batch", names[i]);
+    }
+    free(seeds);
+    free(x);
+}
+
+/* With many dimensions the ratio of norms is nearly constant, and a Langevin step on N(0, V) gives V' = (1 - e/V)^2 V + 2 e,
+ * e = 2 snr^2 V: it settles at V / (1 - snr^2), 2.6 % above. A lost sqrt(2), or snr unsquared, ends elsewhere. */
+static void corrector(void) {
+    enum { WIDE = 400, PEOPLE = 10, STEPS = 200 };
+    double zero[WIDE] = {0}, *x = malloc(WIDE * PEOPLE * sizeof *x), second = 0;
+    uint64_t seeds[PEOPLE];
+    hkd_gaussian g = {.mean = zero, .rest = 0.3};
+    for (int i = 0; i < PEOPLE; i++) seeds[i] = (uint64_t)i;
+    const hkd_sde_options o = {.kind = HKD_SDE_VE, .sigma_min = 0.01, .sigma_max = 50, .t_min = 1e-5, .correctors = 2,
+                               .snr = 0.16};
+    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = PEOPLE, .size = WIDE, .seeds = seeds};
+    hkd_draw_latents(x, &s, hkd_sde_sigma(1, &o));
+    CHECK(!hkd_sample_sde(&s, x, STEPS, &o) && s.nfe == 3 * STEPS, "%s", hkd_last_error());
+    for (int i = 0; i < WIDE * PEOPLE; i++) second += x[i] * x[i] / (WIDE * PEOPLE);
+    CHECK(fabs(second / 0.3 - 1.0 / (1 - 0.16 * 0.16)) < 0.05, "variance %g with the corrector, expected near 0.308", second);
+    free(x);
+}
+
+/* ---- Runge-Kutta ---- */
+
+/* The error follows the tolerance down to the exact flow; six evaluations per step and one to begin; a batch is its images. */
+static void runge_kutta(void) {
+    hkd_gaussian g = data();
+    double exact[SIZE], x[SIZE], pair[2 * SIZE], last = 1;
+    int64_t evaluations = 0;
+    hkd_gaussian_flow(exact, start, 0.01, 80, &g, 1, SIZE);
+    for (double tolerance = 1e-3; tolerance > 1e-10; tolerance /= 100) {
+        hkd_sampling s = deterministic(&g);
+        memcpy(x, start, sizeof x);
+        CHECK(!hkd_sample_rk45(&s, x, 80, 0.01, tolerance, false), "%s", hkd_last_error());
+        const double error = distance(x, exact);
+        CHECK(error < 20 * tolerance && error < last, "tolerance %g: error %g", tolerance, error);
+        CHECK(s.nfe % 6 == 1 && s.nfe > evaluations, "%d evaluations", (int)s.nfe);
+        last = error;
+        evaluations = s.nfe;
+    }
+    memcpy(pair, start, sizeof start);
+    for (int i = 0; i < SIZE; i++) pair[SIZE + i] = 0.1 * start[i];
+    hkd_sampling two = deterministic(&g);
+    two.n = 2;
+    hkd_sample_rk45(&two, pair, 80, 0.01, 1e-9, false);
+    CHECK(distance(pair, x) == 0, "an image depends on its batch");
+    memcpy(x, start, sizeof x);
+    hkd_sampling s = deterministic(&g);
+    hkd_sample_rk45(&s, x, 80, 0.01, 1e-9, true);
+    hkd_denoise_gaussian(&g, exact, pair, 0.01, 1, SIZE);
+    CHECK(distance(exact, x) == 0 && s.nfe % 6 == 2, "the last evaluation is the denoiser's");
+}
+
+void test_sampler_papers(void) {
+    ablation_orders();
+    ablation_is_edm();
+    ablation_refuses();
+    ddim_is_euler();
+    ancestral();
+    score_sde();
+    corrector();
+    runge_kutta();
+}

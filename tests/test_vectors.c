@@ -1,0 +1,358 @@
+/* The recorded vectors and their judge: are there enough, are they what the reference computes, does the judge see what is
+ * wrong and only that? */
+#include "cli.h"
+#include "fill.h"
+#include "gradcheck.h"
+#include "manifest.h"
+#include "networks.h"
+#include "os.h"
+#include "scratch.h"
+#include "test.h"
+#include "vector_file.h"
+#include "verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool flagged(const hkd_case *c, const char *flag) { return strstr(c->flags, flag) != NULL; }
+
+/* An operator without cases, or a list that somebody emptied, must not pass as "all green". */
+static void floors(void) {
+    int total = 0;
+    for (int k = 0; hkd_op_table[k]; k++) {
+        const hkd_op *op = hkd_op_table[k];
+        int n = 0, exact = 0, empty = 0, one = 0, half = 0;
+        for (int l = 0; hkd_case_lists[l]; l++) {
+            if (strcmp(hkd_case_lists[l]->op, op->name) != 0) continue;
+            for (const hkd_case *c = hkd_case_lists[l]->cases; c->name; c++) {
+                n++;
+                exact += c->kind == HKD_EXACT;
+                empty += flagged(c, "Empty");
+                one += flagged(c, "SizeOne");
+                half += flagged(c, "Half");
+            }
+        }
+        total += n;
+        CHECK(n >= 12, "%s has %d cases, 12 are the least", op->name, n);
+        CHECK(empty && one, "%s has no case that is empty, or none of size 1", op->name);
+        CHECK(half || !op->backward, "%s has no float16 case", op->name);
+        CHECK(exact || op->not_exact || !strcmp(op->name, "random_normal"), "%s is exact but has no exact case", op->name);
+    }
+    CHECK(total >= 600, "%d cases, 600 are the least", total);
+    int composites = 0;
+    while (hkd_network_name(composites)) composites++;
+    CHECK(composites >= 14, "%d composites, 14 are the least", composites);
+}
+
+typedef struct {
+    char first[1200];
+} failures;
+
+static void keep_first(void *context, const hkd_check *c) {
+    failures *f = context;
+    if (c->outcome == HKD_FAIL && !*f->first) snprintf(f->first, sizeof f->first, "%s %s: %s", c->id, c->tensor, c->text);
+}
+
+static void verify_on(const char *dir, const char *device, const char *isa) {
+    hkd_verify_report r;
+    failures f = {""};
+    hkd_verify_options o = {.dir = dir, .each = keep_first, .context = &f};
+    const hkd_device_options options = {.threads = 2, .direct = true, .isa = isa};
+    if (!CHECK(!hkd_device_open(&o.device, device, &options), "%s", hkd_last_error())) return;
+    CHECK(!hkd_probe(&o.profile, o.device), "%s", hkd_last_error());
+    const hkd_status status = hkd_verify(&r, &o);
+    CHECK(status == HKD_OK, "%s %s: %s: %s", device, isa ? isa : "", hkd_last_error(), f.first);
+    CHECK(r.skipped == 0 && r.cases >= 600, "%s: %d cases judged, %d results skipped", device, r.cases, r.skipped);
+    const hkd_op_report *last = &r.op[r.ops - 1];
+    CHECK(!strcmp(last->op, "networks") && last->cases >= 14, "%s: %d composites judged", device, last->cases);
+    hkd_verify_report_free(&r);
+    hkd_device_close(o.device);
+}
+
+/* Winograd's error is not element-wise: a row of its own, inside what it declares; everything else is judged as ever. */
+static void verify_winograd(void) {
+    hkd_verify_report r;
+    failures f = {""};
+    hkd_verify_options o = {.dir = "vectors", .only_op = "conv2d", .fast = true, .each = keep_first, .context = &f};
+    if (!CHECK(!hkd_device_open(&o.device, "cpu", &(hkd_device_options){.threads = 2}), "%s", hkd_last_error())) return;
+    CHECK(hkd_verify(&r, &o) == HKD_OK, "%s: %s", hkd_last_error(), f.first);
+    int rows = 0;
+    for (int i = 0; i < r.ops; i++) rows += !strncmp(r.op[i].op, "winograd", 8) && r.op[i].cases >= 5 && r.op[i].worst > 0;
+    CHECK(rows == 1 && r.ops == 2, "%d rows of Winograd among %d", rows, r.ops);
+    hkd_verify_report_free(&r);
+    hkd_device_close(o.device);
+}
+
+/* ---- the judge on numbers worked out by hand ---- */
+
+static double used(double y, double bound, double got, bool exact) {
+    const hkd_shape one = {0, {0, 0, 0, 0}};
+    const hkd_profile profile = {false, false, false};
+    const hkd_judged j = {&y, &bound, &got, &one, 1, exact, 1};
+    return hkd_judge(&j, &profile).used;
+}
+
+static void numbers(void) {
+    const double u = 0x1p-24;
+    CHECK(used(1, 0, 1 + u, false) > 0.99 && used(1, 0, 1 + u, false) <= 1, "half an ulp of 1 is not 2^-24");
+    CHECK(used(1, 0, 1 + 1.01 * u, false) > 1, "more than half an ulp accepted without a bound");
+    CHECK(used(1, 9, 1 + 10 * u, false) <= 1 && used(1, 9, 1 + 10.1 * u, false) > 1, "bound 9 does not allow 10 u at 1");
+    CHECK(used(2, 0, 2 + 2 * u, false) <= 1 && used(1.999, 0, 1.999 + 1.5 * u, false) > 1, "the ulp of the wrong binade");
+    CHECK(used(0, 0, 0x1p-149, false) <= 1 && used(0, 0, 0x1p-147, false) > 1, "the floor at zero");
+    CHECK(used(3, 100, 3 + u, true) > 1 && used(3, 0, 3, true) == 0 && used(0, 0, -0.0, true) == 0, "exact is not exact");
+    CHECK(used(NAN, 0, 1, false) > 1 && used(1, 1e30, NAN, false) > 1 && used(NAN, 0, NAN, false) == 0, "NaN");
+    CHECK(used(INFINITY, 0, INFINITY, false) == 0 && used(INFINITY, 0, 3e38, false) > 1, "infinity expected");
+    CHECK(used(INFINITY, 0, -INFINITY, false) > 1 && used(1, 1e6, INFINITY, false) > 1, "infinity got");
+    CHECK(used(3.4028235e38, 1, INFINITY, false) == 0, "overflow within the allowance refused");
+}
+
+/* Each failure looks like something; the judge should say what. */
+static void guesses(void) {
+    enum { H = 6, W = 10, N = 3 * H * W };
+    static const char *const says[] = {"padding", "tail",  "bias", "n/(n-1)", "never written",
+                                       "twice",   "sign",  "float16", "wrong places", "bfloat16"};
+    const hkd_shape shape = {4, {1, 3, H, W}};
+    const hkd_profile profile = {false, false, false};
+    for (int kind = 0; kind < 10; kind++) {
+        double y[N], bound[N], got[N];
+        char text[200];
+        hkd_fill(y, N, "normal", "guess");
+        for (int i = 0; i < N; i++) {
+            const int row = i / W % H, col = i % W, c = i / (H * W);
+            const bool border = !row || !col || row == H - 1 || col == W - 1;
+            const double wrong[] = {border ? y[i] + 1 + i : y[i], col >= 8 ? 7 + i : y[i], y[i] + c + 1, y[i] * 15 / 14, NAN,
+                                    2 * y[i],
+                                    -y[i], hkd_round_half(y[i]), y[(i + 7) % N], y[i] * (1 + 0x1p-8 * ((i % 3) - 1) * 0.9)};
+            bound[i] = 4;
+            got[i] = wrong[kind];
+        }
+        const hkd_judged j = {y, bound, got, &shape, N, false, 1};
+        hkd_guess(text, sizeof text, &j, &profile);
+        CHECK(strstr(text, says[kind]), "guessed '%s', it was: %s", text, says[kind]);
+    }
+}
+
+/* ---- a small set of vectors, damaged ---- */
+
+static const hkd_case small[] = {
+    {"one", HKD_EXACT, "Bias", "pad_h=1 pad_w=1", "x 1x2x4x4 int | w 3x2x3x3 int | b 3 int"},
+    {"two", HKD_RANDOM, "Tail", "", "x 1x2x3x3 normal | w 2x2x1x1 normal"},
+};
+
+static bool record_small(const char *dir, hkd_vector v[2]) {
+    hkd_manifest_writer w;
+    char path[512];
+    bool good = !hkd_manifest_begin(&w, dir) && hkd_join(path, sizeof path, dir, "conv2d") && !hkd_make_directory(path);
+    for (int i = 0; good && i < 2; i++) {
+        char file[96];
+        snprintf(file, sizeof file, "conv2d/%s.safetensors", small[i].name);
+        hkd_join(path, sizeof path, dir, file);
+        good = !hkd_vector_make(&v[i], hkd_find_op("conv2d"), &small[i]) && !hkd_vector_save(path, &v[i]) &&
+               !hkd_manifest_add(&w, &v[i], file);
+    }
+    good = good && !hkd_manifest_finish(&w);
+    hkd_manifest_writer_free(&w);
+    return CHECK(good, "%s", hkd_last_error());
+}
+
+static hkd_status verify_small(const char *dir, const char *results, hkd_verify_report *r, failures *f) {
+    hkd_verify_options o = {.dir = dir, .results = results, .each = keep_first, .context = f};
+    const hkd_device_options options = {.threads = 1};
+    if (!results) hkd_device_open_ref(&o.device, &options);
+    *f = (failures){""};
+    const hkd_status status = hkd_verify(r, &o);
+    hkd_device_close(o.device);
+    return status;
+}
+
+/* Turn the lowest bit of one byte. */
+static void damage(const char *path, size_t at) {
+    unsigned char *bytes;
+    size_t n;
+    if (!CHECK(!hkd_read_file(&bytes, &n, path, 1 << 24), "%s", hkd_last_error())) return;
+    bytes[at < n ? at : n - 1] ^= 1;
+    hkd_write_file(path, bytes, n);
+    free(bytes);
+}
+
+static void damaged_files(const char *dir) {
+    static const char *const files[] = {"conv2d/two.safetensors", "index.tsv", "notes.json", "manifest.json"};
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 3; k++) {
+            char path[512];
+            hkd_verify_report r;
+            failures f;
+            const size_t at = k == 0 ? 9 : k == 1 ? 300 : (size_t)-1;
+            hkd_join(path, sizeof path, dir, files[i]);
+            damage(path, at);
+            CHECK(verify_small(dir, NULL, &r, &f) != HKD_OK, "a changed byte in %s passed", files[i]);
+            hkd_verify_report_free(&r);
+            damage(path, at);
+        }
+}
+
+/* A port's results: right ones pass, a wrong one fails with its cause, none at all is no pass. */
+static void port_results(const char *dir, const char *results, hkd_vector v[2]) {
+    hkd_verify_report r;
+    failures f;
+    char path[512];
+    CHECK(verify_small(dir, results, &r, &f) == HKD_CHECK_FAILED && r.passed == 0, "an empty directory of results passed");
+    hkd_verify_report_free(&r);
+    hkd_join(path, sizeof path, results, "conv2d");
+    hkd_make_directory(path);
+    for (int i = 0; i < 2; i++) {
+        char file[600];
+        snprintf(file, sizeof file, "%s/%s.safetensors", path, small[i].name);
+        CHECK(!hkd_vector_save(file, &v[i]), "%s", hkd_last_error());
+    }
+    CHECK(verify_small(dir, results, &r, &f) == HKD_OK && r.cases == 2 && r.failed == 0, "right results failed: %s", f.first);
+    hkd_verify_report_free(&r);
+    for (int64_t i = 0; i < hkd_count(&v[0].out_shape[0]); i++)
+        v[0].out[0][i] += (double)(1 + i / 16); /* another bias per channel */
+    char file[600];
+    snprintf(file, sizeof file, "%s/one.safetensors", path);
+    hkd_vector_save(file, &v[0]);
+    CHECK(verify_small(dir, results, &r, &f) == HKD_CHECK_FAILED && r.failed == 1, "a wrong bias passed");
+    CHECK(strstr(f.first, "a bias") && strstr(f.first, "repeat: hkd verify"), "report without cause or repetition: %s",
+          f.first);
+    hkd_verify_report_free(&r);
+}
+
+/* A vector cut at any length, or with any byte changed, gives a message or the same call again; never a crash. */
+static void hostile_vectors(const char *path) {
+    unsigned char *bytes;
+    size_t n;
+    char bad[512];
+    if (!CHECK(!hkd_read_file(&bytes, &n, path, 1 << 24), "%s", hkd_last_error())) return;
+    snprintf(bad, sizeof bad, "%s.bad", path);
+    for (size_t at = 0; at < n; at += at < 1200 ? 7 : 131) {
+        hkd_vector v;
+        hkd_write_file(bad, bytes, at);
+        CHECK(hkd_vector_load(&v, bad) == HKD_BAD_FILE, "a vector cut after %zu bytes was read", at);
+        bytes[at] ^= 0x15;
+        hkd_write_file(bad, bytes, n);
+        if (!hkd_vector_load(&v, bad)) hkd_vector_free(&v);
+        bytes[at] ^= 0x15;
+    }
+    free(bytes);
+    remove(bad);
+}
+
+static void damaged(void) {
+    char dir[400], results[440], path[500];
+    hkd_vector v[2];
+    snprintf(dir, sizeof dir, "%s", scratch("vectors_small"));
+    snprintf(results, sizeof results, "%s/results", dir);
+    hkd_make_directory(results);
+    if (!record_small(dir, v)) return;
+    hkd_verify_report r;
+    failures f;
+    CHECK(verify_small(dir, NULL, &r, &f) == HKD_OK && r.cases == 2, "a fresh set failed: %s %s", hkd_last_error(), f.first);
+    hkd_verify_report_free(&r);
+    damaged_files(dir);
+    port_results(dir, results, v);
+    hkd_join(path, sizeof path, dir, "conv2d/two.safetensors");
+    hostile_vectors(path);
+    for (int i = 0; i < 2; i++) hkd_vector_free(&v[i]);
+}
+
+/* ---- composites ---- */
+
+static void judge_composite(const char *results, const char *name, hkd_status expected, const char *what) {
+    char id[96];
+    hkd_verify_report r;
+    failures f = {""};
+    snprintf(id, sizeof id, "networks/%s", name);
+    const hkd_verify_options o = {.dir = "vectors", .results = results, .only_case = id, .each = keep_first, .context = &f};
+    CHECK(hkd_verify(&r, &o) == expected, "%s: %s %s", what, hkd_last_error(), f.first);
+    CHECK(r.failed == (expected ? 1 : 0), "%s: %d results are wrong", what, r.failed);
+    hkd_verify_report_free(&r);
+}
+
+/* A port that wrote its own composites: the cpu's pass; one gradient a thousandth too large fails, and it alone. */
+static void composites(void) {
+    char results[400], path[512];
+    hkd_device *dev = NULL;
+    snprintf(results, sizeof results, "%s", scratch("composites"));
+    hkd_join(path, sizeof path, results, "networks");
+    if (!CHECK(!hkd_make_directory(results) && !hkd_make_directory(path), "%s", hkd_last_error())) return;
+    if (!CHECK(!hkd_device_open(&dev, "cpu", &(hkd_device_options){.threads = 2}), "%s", hkd_last_error())) return;
+    for (int i = 0; hkd_network_name(i); i++) {
+        static const char *const names[] = {"hkd_training_step", "ddpmpp_heun", "block_attention"};
+        static const char *const wrong[] = {"new.p.koopman.1", "x.4", "grad.model.block.qkv.weight"};
+        hkd_recording r;
+        for (int k = 0; k < 3; k++) {
+            if (strcmp(hkd_network_name(i), names[k]) != 0) continue;
+            if (!CHECK(!hkd_network_run(&r, i, dev), "%s", hkd_last_error())) continue;
+            snprintf(path, sizeof path, "%s/networks/%s.safetensors", results, names[k]);
+            CHECK(!hkd_recording_save(path, &r), "%s", hkd_last_error());
+            judge_composite(results, names[k], HKD_OK, "the cpu's own");
+            for (int t = 0; t < r.count; t++)
+                for (int64_t e = 0; !strcmp(r.item[t].name, wrong[k]) && e < hkd_count(&r.item[t].shape); e++)
+                    r.item[t].value[e] *= 1.001;
+            CHECK(!hkd_recording_save(path, &r), "%s", hkd_last_error());
+            judge_composite(results, names[k], HKD_CHECK_FAILED, wrong[k]);
+            hkd_recording_free(&r);
+        }
+    }
+    hkd_device_close(dev);
+}
+
+/* ---- the gradient check sees wrong gradients ---- */
+
+static void zero_backward(const hkd_ref_call *c) { (void)c; }
+static void nan_backward(const hkd_ref_call *c) { c->grad[0][0] += NAN; }
+static void half_backward(const hkd_ref_call *c) {
+    hkd_find_op("silu")->backward(c);
+    c->grad[0][1] *= 1 + 1e-6;
+}
+
+static void bad_gradients(void) {
+    void (*const backward[])(const hkd_ref_call *) = {zero_backward, nan_backward, half_backward};
+    const hkd_case c = {"bad", HKD_RANDOM, "", "", "x 3x5 normal"};
+    for (int i = 0; i < 3; i++) {
+        hkd_op op = *hkd_find_op("silu");
+        hkd_gradcheck_result r;
+        hkd_vector v;
+        op.backward = backward[i];
+        if (!CHECK(!hkd_vector_make(&v, &op, &c) && !hkd_gradcheck(&r, &v, 99), "%s", hkd_last_error())) return;
+        CHECK(r.wrong || !(r.difference <= HKD_GRADCHECK_DIFFERENCE), "wrong gradient %d passed", i);
+        hkd_vector_free(&v);
+    }
+}
+
+/* The exact class refuses data that are not: a port must never be judged with bound 0 on numbers that need rounding. */
+static void inexact_refused(void) {
+    const hkd_case c[] = {{"bad", HKD_EXACT, "", "", "x 1x1x1x1 normal | w 1x1x1x1 normal"},
+                          {"bad", HKD_EXACT, "", "", "x 1x64x1x1 int:999 | w 1x64x1x1 int:999"}};
+    hkd_vector v;
+    for (int i = 0; i < 2; i++)
+        CHECK(hkd_vector_make(&v, hkd_find_op("conv2d"), &c[i]) == HKD_USAGE, "inexact data accepted as exact (%d)", i);
+    const hkd_case exp_case = {"bad", HKD_EXACT, "", "", "x 1 int"};
+    CHECK(hkd_vector_make(&v, hkd_find_op("silu"), &exp_case) == HKD_USAGE,
+          "an exact case of an operator that cannot have one");
+}
+
+/* float16 by definition: values between the half-way points, subnormals, overflow. */
+static void halves(void) {
+    CHECK(hkd_round_half(1 + 0x1p-11) == 1 && hkd_round_half(1 + 3 * 0x1p-11) == 1 + 0x1p-9, "ties not to even");
+    CHECK(hkd_round_half(65519) == 65504 && isinf(hkd_round_half(65520)), "overflow of float16");
+    CHECK(hkd_round_half(0x1p-24) == 0x1p-24 && hkd_round_half(0x1p-25) == 0 && hkd_round_half(3 * 0x1p-25) == 0x1p-23,
+          "subnormals");
+}
+
+void test_vectors(void) {
+    floors();
+    numbers();
+    guesses();
+    halves();
+    inexact_refused();
+    bad_gradients();
+    damaged();
+    composites();
+    verify_on("vectors", "ref", NULL);
+    verify_on("vectors", "cpu", "plain");
+    verify_on("vectors", "cpu", NULL);
+    verify_winograd();
+}

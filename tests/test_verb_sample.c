@@ -1,0 +1,209 @@
+/* hkd sample: images depend on their seed alone, ends of paths are one-step samples, several steps follow their definition. */
+#include "generate.h"
+#include "image.h"
+#include "program.h"
+#include "rng.h"
+#include "scratch.h"
+#include "schedule.h"
+#include "small_model.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SIZE = 3 * 8 * 8, CLASSES = 3 };
+static char hkd[512], teacher[512];
+
+static double *sample(const char *words, int64_t images) {
+    int64_t count = 0;
+    if (!CHECK(program("sample --quiet --out %s %s", scratch("x.safetensors"), words) == 0, "'%s': %s", words, program_err()))
+        return calloc((size_t)images * SIZE, sizeof(double));
+    double *x = tensor_in_file(scratch("x.safetensors"), "x", NULL, &count);
+    CHECK(count == images * SIZE, "'%s' gives %d values", words, (int)count);
+    return x;
+}
+
+static void same(const double *a, const double *b, int64_t images, const char *what) {
+    CHECK(!memcmp(a, b, (size_t)images * SIZE * sizeof *a), "%s", what);
+}
+
+static double *sample_of(const char *device, const char *model, const char *rest, int64_t images) {
+    char words[1024];
+    snprintf(words, sizeof words, "--device %s --model %s %s", device, model, rest);
+    return sample(words, images);
+}
+
+/* Noise, labels and results must not leak from one image into its neighbours, nor depend on how they are batched. */
+static void seeds_alone(const char *device) {
+    static const char *const ways[][2] = {{"", hkd}, {"--steps 3", hkd}, {"--steps 3 --churn 20", teacher}};
+    for (int i = 0; i < 3; i++) {
+        char all[256], one[256];
+        snprintf(all, sizeof all, "%s --batch 4 --seeds 3-8", ways[i][0]);
+        snprintf(one, sizeof one, "%s --seeds 7", ways[i][0]);
+        double *many = sample_of(device, ways[i][1], all, 6), *single = sample_of(device, ways[i][1], one, 1);
+        same(many + 4 * SIZE, single, 1, "seed 7 gives another image alone than among others");
+        CHECK(memcmp(many, many + SIZE, SIZE * sizeof *many), "two seeds give one image");
+        free(many);
+        free(single);
+    }
+}
+
+/* Encoding, moving to time 0 and decoding is one step; at time 1 nothing has moved. */
+static void path(const char *device) {
+    double *end = sample_of(device, hkd, "--seeds 0-4 --batch 2", 5);
+    double *way = sample_of(device, hkd, "--seeds 0-4 --batch 2 --decode-at 1,0.25,0", 15);
+    for (int k = 0; k < 5; k++) {
+        same(way + (3 * k + 2) * SIZE, end + k * SIZE, 1, "the path does not end in the one-step sample");
+        CHECK(memcmp(way + 3 * k * SIZE, way + (3 * k + 1) * SIZE, SIZE * sizeof *way), "time does not matter");
+    }
+    free(end);
+    free(way);
+}
+
+static hkd_model *load(const char *path, hkd_device **dev) {
+    hkd_model *m = NULL;
+    CHECK(!hkd_device_open_ref(dev, &(hkd_device_options){0}) && !hkd_model_load(&m, path, *dev), "%s", hkd_last_error());
+    return m;
+}
+
+/* Two steps written out: x = D(80 n), then D(x + sqrt(tau^2 - eps^2) z). Catches tau instead of the root, and a wrong level. */
+static void two_steps(void) {
+    hkd_device *dev;
+    hkd_model *m = load(hkd, &dev);
+    if (!m) return;
+    const double half = hkd_karras_sigma(0.5, 0.002, 80, 7), sigma[2] = {80, half};
+    double x[SIZE], z[SIZE], d[SIZE], label[CLASSES] = {0, 1, 0};
+    hkd_random_normals(x, 0, SIZE, &(hkd_stream){.seed = 9, .purpose = HKD_FOR_LATENTS});
+    hkd_random_normals(z, 0, SIZE, &(hkd_stream){.seed = 9, .purpose = HKD_FOR_CHURN, .draw = 1});
+    for (int i = 0; i < SIZE; i++) x[i] *= 80;
+    hkd_model_denoise(m, d, NULL, &(hkd_model_input){.n = 1, .x = x, .sigma = sigma, .class_labels = label});
+    for (int i = 0; i < SIZE; i++) x[i] = d[i] + sqrt(half * half - 0.002 * 0.002) * z[i];
+    hkd_model_denoise(m, d, NULL, &(hkd_model_input){.n = 1, .x = x, .sigma = sigma + 1, .class_labels = label});
+    double *got = sample_of("ref", hkd, "--class 1 --seeds 9 --steps 2", 1);
+    double *named = sample_of("ref", hkd, "--class 1 --seeds 9 --times 0.5", 1);
+    double worst = 0;
+    for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(got[i] - d[i]));
+    CHECK(worst < 1e-12, "two steps differ from their definition by %g", worst);
+    same(got, named, 1, "--times 0.5 is not the even grid of two steps");
+    free(got);
+    free(named);
+    hkd_model_free(m);
+    hkd_device_close(dev);
+}
+
+/* A file of unit normals replaces those of the seeds, and only those. */
+static void latents(void) {
+    static double n[3 * SIZE], labels[3 * CLASSES];
+    hkd_device *dev;
+    hkd_model *m = load(teacher, &dev);
+    if (!m) return;
+    const uint64_t seeds[3] = {0, 1, 2};
+    const hkd_generator g = {.model = m, .class_label = -1};
+    hkd_draw_labels(labels, &g, seeds, 3);
+    for (int k = 0; k < 3; k++)
+        hkd_random_normals(n + k * SIZE, 0, SIZE, &(hkd_stream){.seed = seeds[k], .purpose = HKD_FOR_LATENTS});
+    const small_tensor t[] = {{"latents", n, hkd_shape_of(4, (int64_t)3, (int64_t)3, (int64_t)8, (int64_t)8), HKD_FLOAT},
+                              {"class_labels", labels, hkd_shape_of(2, (int64_t)3, (int64_t)CLASSES), HKD_FLOAT}};
+    char words[600], file[512];
+    snprintf(file, sizeof file, "%s", scratch("latents"));
+    small_tensor_file(file, t, 2);
+    snprintf(words, sizeof words, "--steps 4 --latents %s", file);
+    double *from_file = sample_of("ref", teacher, words, 3),
+           *from_seeds = sample_of("ref", teacher, "--steps 4 --seeds 0-2", 3);
+    same(from_file, from_seeds, 3, "the normals of the seeds, given in a file, make other images");
+    free(from_file);
+    free(from_seeds);
+    program_refuses(3, "'latents' is [3,3,8,8], expected [2,3,8,8]", "sample --model %s --seeds 0-1 --latents %s --out %s",
+                    teacher, file, scratch("no.png"));
+    int seen[CLASSES] = {0};
+    for (uint64_t s = 0; s < 60; s++) {
+        double one[CLASSES];
+        hkd_draw_labels(one, &g, &s, 1);
+        for (int k = 0; k < CLASSES; k++) seen[k] += one[k] == 1;
+    }
+    CHECK(seen[0] > 5 && seen[1] > 5 && seen[2] > 5 && seen[0] + seen[1] + seen[2] == 60, "labels: %d %d %d", seen[0], seen[1],
+          seen[2]);
+    hkd_model_free(m);
+    hkd_device_close(dev);
+}
+
+/* Pictures hold the bytes of the samples; a folder can be filled in two goes. */
+static void pictures(void) {
+    hkd_image image = {0};
+    static double values[SIZE];
+    char dir[512], file[600];
+    snprintf(dir, sizeof dir, "%s", scratch("pictures"));
+    snprintf(file, sizeof file, "%s/000042.%s", dir, hkd_image_ending());
+    CHECK(program("sample --model %s --seeds 41,42 --out %s/", hkd, dir) == 0 && strstr(program_out(), "NFE 1,"), "%s%s",
+          program_out(), program_err());
+    double *x = sample_of("cpu", hkd, "--seeds 42", 1);
+    if (CHECK(!hkd_image_read(&image, file) && image.width == 8 && image.channels == 3, "%s", hkd_last_error())) {
+        int wrong = 0;
+        hkd_image_get(values, &image);
+        for (int i = 0; i < SIZE; i++) wrong += hkd_to_byte(values[i]) != hkd_to_byte(x[i]);
+        CHECK(!wrong, "%d bytes of 000042 are not the sample's", wrong);
+    }
+    hkd_image_free(&image);
+    free(x);
+    CHECK(program("sample --model %s --seeds 40-43 --resume --json --out %s/", hkd, dir) == 0 &&
+              strstr(program_out(), "\"images\": 2"), "resume: %s%s", program_out(), program_err());
+    char **names;
+    size_t count = 0;
+    CHECK(!hkd_list_directory(&names, &count, dir) && count == 4, "%d files", (int)count);
+    hkd_names_free(names, count);
+    snprintf(file, sizeof file, "%s.%s", dir, hkd_image_ending());
+    CHECK(program("sample --model %s --seeds 0-2 --decode-at 0:1:4 --out %s", hkd, file) == 0, "%s", program_err());
+    CHECK(!hkd_image_read(&image, file) && image.width > 4 * 96 && image.height > 3 * 96 && image.width > image.height,
+          "the strip is %d x %d", (int)image.width, (int)image.height);
+    hkd_image_free(&image);
+    CHECK(program("sample --model %s --steps 5 --seeds 0 --json --out %s", teacher, file) == 0 &&
+              strstr(program_out(), "\"nfe\": 9"), "Heun with 5 steps: %s%s", program_out(), program_err());
+}
+
+static void bad_input(void) {
+    const char *png = scratch("bad.png");
+    static const struct {
+        const char *says, *words;
+    } usage[] = {{"5-2 runs backwards", "--seeds 5-2"},
+                 {"--class 3", "--class 3"},
+                 {"heun", "--sampler heun"},
+                 {"--steps 0", "--steps 0"},
+                 {"decrease", "--times 0.5,0.7"},
+                 {"decrease", "--times 1"},
+                 {"--churn is for", "--churn 3"},
+                 {"not 1", "--steps 3 --times 0.5"},
+                 {"leave out --steps", "--steps 2 --decode-at 0"}};
+    for (size_t i = 0; i < sizeof usage / sizeof *usage; i++)
+        program_refuses(2, usage[i].says, "sample --model %s --out %s %s", hkd, png, usage[i].words);
+    program_refuses(2, "for HKD models", "sample --model %s --out %s --decode-at 0", teacher, png);
+    program_refuses(2, "cannot write", "sample --model %s --out %s", hkd, scratch("no/such/dir.png"));
+    program_refuses(2, "expected a folder", "sample --model %s --out %s", hkd, "/dev/null");
+    program_refuses(3, "No such file", "sample --model %s --out %s", scratch("nothing"), png);
+    program_refuses(2, "--out is needed", "sample --model %s", hkd);
+    CHECK(!hkd_exists(png), "a failed run left a file");
+    if (hkd_exists("/dev/full")) {
+        char full[512];
+        snprintf(full, sizeof full, "%s", scratch("full.safetensors"));
+        if (CHECK(!symlink("/dev/full", full), "no link"))
+            program_refuses(5, "No space left", "sample --model %s --seeds 0 --out %s", hkd, full);
+    }
+}
+
+void test_verb_sample(void) {
+    const hkd_config student = small_config(true, CLASSES), plain = small_config(false, CLASSES);
+    snprintf(hkd, sizeof hkd, "%s", scratch("sample_hkd.safetensors"));
+    snprintf(teacher, sizeof teacher, "%s", scratch("sample_teacher.safetensors"));
+    small_model_file(hkd, &student);
+    small_model_file(teacher, &plain);
+    seeds_alone("ref");
+    seeds_alone("cpu");
+    path("ref");
+    path("cpu");
+    two_steps();
+    latents();
+    pictures();
+    bad_input();
+}

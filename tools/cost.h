@@ -1,0 +1,21 @@
+/* cost.h - what a program costs before it is run: multiply-adds and memory. */
+#ifndef HKD_COST_H
+#define HKD_COST_H
+
+#include "model.h"
+
+/* Multiply-adds of one run: convolutions, linear layers, the two products of attention, and the Koopman operators (2 per
+ * element). Norms, activations and resampling are left out, as usual. */
+double hkd_multiply_adds(const hkd_program *p);
+
+/* Bytes on the model's device. */
+typedef struct {
+    size_t weights;    /* all weights */
+    size_t training;   /* their gradients (one for each use), Adam's two moments and the average; 0 without training */
+    size_t plan;       /* activations, and their gradients in training */
+    size_t workspace;  /* largest scratch of any operator */
+} hkd_memory;
+/* One pass over `n` images; nothing of it is allocated. */
+hkd_status hkd_predict_memory(hkd_memory *out, hkd_model *m, int64_t n, bool training);
+
+#endif

@@ -1,0 +1,283 @@
+#include "manifest.h"
+
+#include "networks.h"
+#include "os.h"
+#include "sha256.h"
+#include "status.h"
+#include "vector_file.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const listed[] = {"manifest.json", "index.tsv", "notes.json", NULL};
+
+/* Name of the i-th file that SHA256SUMS covers: the lists, then the composites; NULL: no more. */
+static const char *covered(char *out, size_t size, int i) {
+    const int lists = (int)(sizeof listed / sizeof *listed) - 1;
+    if (i < lists) return listed[i];
+    const char *network = hkd_network_name(i - lists);
+    snprintf(out, size, "networks/%s.safetensors", network ? network : "");
+    return network ? out : NULL;
+}
+
+bool hkd_join(char *out, size_t size, const char *dir, const char *name) {
+    const int n = snprintf(out, size, "%s/%s", dir, name);
+    return n > 0 && (size_t)n < size;
+}
+
+/* ---- writing ---- */
+
+hkd_status hkd_manifest_begin(hkd_manifest_writer *w, const char *dir) {
+    *w = (hkd_manifest_writer){.dir = dir, .cases = json_array()};
+    return w->cases ? hkd_make_directory(dir) : hkd_fail(HKD_RESOURCES, "out of memory");
+}
+
+void hkd_manifest_writer_free(hkd_manifest_writer *w) {
+    json_decref(w->cases);
+    free(w->index);
+}
+
+static hkd_status index_line(hkd_manifest_writer *w, const char *format, ...) {
+    if (w->index_room - w->index_length < 2048) {
+        w->index_room = w->index_room ? 2 * w->index_room : 1 << 16;
+        char *larger = realloc(w->index, w->index_room);
+        if (!larger) return hkd_fail(HKD_RESOURCES, "out of memory");
+        w->index = larger;
+    }
+    va_list args;
+    va_start(args, format);
+    w->index_length += (size_t)vsnprintf(w->index + w->index_length, 2048, format, args);
+    va_end(args);
+    return HKD_OK;
+}
+
+static uint64_t fnv1a(const unsigned char *bytes, size_t n) {
+    uint64_t h = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 0x100000001B3u;
+    return h;
+}
+
+static json_t *flags_json(const char *flags) {
+    json_t *list = json_array();
+    while (*flags) {
+        const size_t n = strcspn(flags, ",");
+        json_array_append_new(list, json_stringn(flags, n));
+        flags += n + (flags[n] == ',');
+    }
+    return list;
+}
+
+static json_t *params_json(const hkd_vector *v) {
+    json_t *o = json_object();
+    for (int i = 0; i < hkd_op_params(v->op); i++) {
+        const hkd_param *p = &v->op->param[i];
+        json_object_set_new(o, p->name, p->type == 'i' ? json_integer((json_int_t)v->p[i]) : json_real(v->p[i]));
+    }
+    return o;
+}
+
+static void shape_text(char *out, size_t size, const hkd_safetensor *t) {
+    size_t at = 0;
+    snprintf(out, size, "scalar");
+    for (int d = 0; d < t->rank && at < size; d++)
+        at += (size_t)snprintf(out + at, size - at, "%s%lld", d ? "x" : "", (long long)t->dim[d]);
+}
+
+static hkd_status add_tensors(hkd_manifest_writer *w, const hkd_vector *v, const char *id, const char *file,
+                              const char *path, json_t *tensors) {
+    hkd_safetensors *st = NULL;
+    unsigned char *bytes = NULL;
+    size_t count;
+    char params[512], shape[64];
+    hkd_vector_params_text(params, sizeof params, v);
+    hkd_status status = hkd_read_file(&bytes, &count, path, 1 << 28);
+    if (!status) status = hkd_safetensors_open(&st, path);
+    for (size_t i = 0; !status && i < st->count; i++) {
+        const hkd_safetensor *t = &st->tensor[i];
+        const uint64_t offset = st->data_offset + t->begin;
+        json_t *dims = json_array();
+        for (int d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer(t->dim[d]));
+        shape_text(shape, sizeof shape, t);
+        json_array_append_new(tensors, json_pack("{s:s, s:s, s:o, s:I}", "role", t->name, "dtype", hkd_stored_name(t->type),
+                                                 "shape", dims, "offset", (json_int_t)offset));
+        status = index_line(w, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", id, t->name, hkd_stored_name(t->type),
+                            shape,
+                            file, (unsigned long long)offset,
+                            (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)),
+                            hkd_vector_class_name[v->kind], (long long)hkd_vector_elements(v), params);
+    }
+    w->bytes += status ? 0 : (int64_t)count;
+    hkd_safetensors_close(st);
+    free(bytes);
+    return status;
+}
+
+hkd_status hkd_manifest_add(hkd_manifest_writer *w, const hkd_vector *v, const char *file) {
+    char path[1024], hash[65], id[128];
+    if (!hkd_join(path, sizeof path, w->dir, file)) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
+    snprintf(id, sizeof id, "%s/%s", v->op->name, v->name);
+    json_t *tensors = json_array();
+    hkd_status status = hkd_sha256_of_file(hash, path);
+    if (!status) status = add_tensors(w, v, id, file, path, tensors);
+    if (status) {
+        json_decref(tensors);
+        return status;
+    }
+    json_array_append_new(w->cases, json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:s, s:s, s:s, s:o}", "case", id, "op",
+                                              v->op->name, "class", hkd_vector_class_name[v->kind], "flags",
+                                              flags_json(v->flags), "params", params_json(v), "n",
+                                              (json_int_t)hkd_vector_elements(v), "storage", v->half ? "float16" : "float32",
+                                              "accumulator", "float32", "file", file, "sha256", hash, "tensors", tensors));
+    return HKD_OK;
+}
+
+static json_t *operators_json(void) {
+    json_t *all = json_object();
+    for (int k = 0; hkd_op_table[k]; k++) {
+        const hkd_op *op = hkd_op_table[k];
+        json_t *o = json_pack("{s:s, s:s, s:b}", "formula", op->formula, "source", op->source, "differentiable",
+                              op->backward != NULL);
+        if (op->not_exact) json_object_set_new(o, "not_exact", json_string(op->not_exact));
+        json_object_set_new(all, op->name, o);
+    }
+    return all;
+}
+
+/* The manifest as text, one case per line, so that a change shows as a small difference. */
+static char *manifest_text(const hkd_manifest_writer *w) {
+    json_t *head = json_pack(
+        "{s:s, s:i, s:s, s:s, s:s, s:I, s:o}", "format", "hkd vectors", "version", HKD_MANIFEST_VERSION, "generator",
+        "hkd record " HKD_VERSION, "provenance", "float64 reference in C99, -ffp-contract=off; the bytes depend on "
+        "no compiler, optimisation level, C library or processor", "rule",
+    "|got - y| <= bound * 2^-24 + ulp32(y)/2 + n * 2^-149; class "
+        "exact: got = y", "count", (json_int_t)json_array_size(w->cases), "operators", operators_json());
+    char *top = json_dumps(head, JSON_INDENT(1)), *text = NULL;
+    json_decref(head);
+    size_t room = top ? strlen(top) + 64 : 0, length = 0, i;
+    json_t *one;
+    json_array_foreach(w->cases, i, one) {
+        char *line = json_dumps(one, JSON_COMPACT);
+        const size_t need = line ? strlen(line) + 4 : 0;
+        char *larger = top && line ? realloc(text, room + length + need) : NULL;
+        if (!larger) {
+            free(line), free(top), free(text);
+            return NULL;
+        }
+        text = larger;
+        if (!length) length = (size_t)sprintf(text, "%.*s,\n \"cases\": [\n", (int)strlen(top) - 2, top);
+        length += (size_t)sprintf(text + length, "%s%s", i ? ",\n" : "", line);
+        free(line);
+    }
+    if (text) sprintf(text + length, "\n]}\n");
+    free(top);
+    return text;
+}
+
+static char *notes_text(void) {
+    json_t *all = json_object();
+    for (const hkd_note *n = hkd_notes; n->flag; n++)
+        json_object_set_new(all, n->flag, json_pack("{s:s, s:s}", "bug", n->bug, "effect", n->effect));
+    char *text = json_dumps(all, JSON_INDENT(1));
+    json_decref(all);
+    return text;
+}
+
+static hkd_status write_text(const char *dir, const char *name, const char *text) {
+    char path[1024];
+    if (!text) return hkd_fail(HKD_RESOURCES, "out of memory");
+    if (!hkd_join(path, sizeof path, dir, name)) return hkd_fail(HKD_USAGE, "%s: the path is too long", dir);
+    return hkd_write_file(path, text, strlen(text));
+}
+
+hkd_status hkd_manifest_finish(hkd_manifest_writer *w) {
+    char *manifest = manifest_text(w), *notes = notes_text(), sums[4096] = "", path[1024], name[96];
+    hkd_status status = write_text(w->dir, "manifest.json", manifest);
+    if (!status) status = write_text(w->dir, "index.tsv", w->index);
+    if (!status) status = write_text(w->dir, "notes.json", notes);
+    for (int i = 0; !status && covered(name, sizeof name, i); i++) {
+        char hash[65];
+        hkd_join(path, sizeof path, w->dir, covered(name, sizeof name, i));
+        if (!hkd_exists(path)) continue; /* a set of vectors without networks */
+        status = hkd_sha256_of_file(hash, path);
+        sprintf(sums + strlen(sums), "%s  %s\n", hash, covered(name, sizeof name, i));
+    }
+    if (!status) status = write_text(w->dir, "SHA256SUMS", sums);
+    free(manifest);
+    free(notes);
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* Only files below the directory: letters, digits, _ . and / without "..". */
+static bool tame(const char *file) {
+    return *file != '/' && !strstr(file, "..") && strspn(file, "abcdefghijklmnopqrstuvwxyz0123456789_./") == strlen(file);
+}
+
+/* Every file that SHA256SUMS lists, and at least the lists themselves. */
+static hkd_status check_sums(const char *dir) {
+    char path[1024], file[1024], hash[65], wanted[65], name[96];
+    unsigned char *sums = NULL;
+    size_t count;
+    int seen = 0, used = 0;
+    if (!hkd_join(path, sizeof path, dir, "SHA256SUMS")) return hkd_fail(HKD_USAGE, "%s: the path is too long", dir);
+    hkd_status status = hkd_read_file(&sums, &count, path, 1 << 16);
+    for (const char *at = (const char *)sums; !status && sscanf(at, "%64s %95s%n", wanted, name, &used) == 2; at += used) {
+        seen += !strcmp(name, listed[0]) || !strcmp(name, listed[1]) || !strcmp(name, listed[2]);
+        if (!tame(name) || !hkd_join(file, sizeof file, dir, name))
+            status = hkd_fail(HKD_BAD_FILE, "%s: '%s' is elsewhere", path, name);
+        if (!status) status = hkd_sha256_of_file(hash, file);
+        if (!status && strcmp(hash, wanted) != 0)
+            status = hkd_fail(HKD_BAD_FILE, "%s: its SHA-256 is not the one in SHA256SUMS", file);
+    }
+    if (!status && seen != 3) status = hkd_fail(HKD_BAD_FILE, "%s: a hash of the lists is missing", path);
+    free(sums);
+    return status;
+}
+
+static hkd_status read_entries(hkd_manifest *m, const char *path) {
+    const char *format = NULL, *sha;
+    int version = 0;
+    json_t *cases = NULL, *one;
+    size_t i;
+    if (json_unpack(m->json, "{s:s, s:i, s:o}", "format", &format, "version", &version, "cases", &cases) ||
+        strcmp(format, "hkd vectors") != 0 || !json_is_array(cases))
+        return hkd_fail(HKD_BAD_FILE, "%s: not a manifest of hkd vectors", path);
+    if (version != HKD_MANIFEST_VERSION)
+        return hkd_fail(HKD_BAD_FILE, "%s: version %d, expected %d", path, version, HKD_MANIFEST_VERSION);
+    m->entry = calloc(json_array_size(cases) + 1, sizeof *m->entry);
+    if (!m->entry) return hkd_fail(HKD_RESOURCES, "out of memory");
+    json_array_foreach(cases, i, one) {
+        const char *id, *op, *file;
+        if (json_unpack(one, "{s:s, s:s, s:s, s:s}", "case", &id, "op", &op, "file", &file, "sha256", &sha) || !tame(file))
+            return hkd_fail(HKD_BAD_FILE, "%s: case %zu lacks case, op, file or sha256, or its file is elsewhere", path, i);
+        m->entry[m->count++] = (hkd_manifest_entry){id, op, file, sha};
+    }
+    return HKD_OK;
+}
+
+hkd_status hkd_manifest_load(hkd_manifest *out, const char *dir) {
+    *out = (hkd_manifest){NULL, 0, NULL};
+    char path[1024];
+    unsigned char *text = NULL;
+    size_t count;
+    json_error_t error;
+    hkd_status status = check_sums(dir);
+    if (status) return status;
+    hkd_join(path, sizeof path, dir, "manifest.json");
+    status = hkd_read_file(&text, &count, path, 1 << 26);
+    if (status) return status;
+    out->json = json_loadb((const char *)text, count, JSON_REJECT_DUPLICATES, &error);
+    free(text);
+    status = out->json ? read_entries(out, path) : hkd_fail(HKD_BAD_FILE, "%s:%d: %s", path, error.line, error.text);
+    if (status) hkd_manifest_free(out);
+    return status;
+}
+
+void hkd_manifest_free(hkd_manifest *m) {
+    free(m->entry);
+    json_decref(m->json);
+    *m = (hkd_manifest){NULL, 0, NULL};
+}

@@ -1,0 +1,24 @@
+/* networks.h - composite vectors: small networks, blocks, a training step and samples, with every tensor by name. */
+#ifndef HKD_NETWORKS_H
+#define HKD_NETWORKS_H
+
+#include "model.h"
+#include "recording.h"
+
+const char *hkd_network_name(int index); /* NULL: no more */
+/* Run composite `index` on a device. */
+hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev);
+/* DIR/networks/NAME.safetensors for all of them, on the reference. */
+hkd_status hkd_networks_record(const char *dir);
+
+/* ---- for the files of composites ---- */
+
+/* Fill a tensor, or all weights, from the integer generator; `composite` and `name` say which of its streams. */
+hkd_status hkd_network_fill(hkd_device *dev, const hkd_tensor *t, const char *how, const char *composite, const char *name);
+hkd_status hkd_network_weights(hkd_weights *w, const char *composite);
+/* One step of distillation (network_step.c): loss, all gradients, Adam's and the average's new state. `c` is an HKD model. */
+hkd_status hkd_network_step(hkd_recording *out, const hkd_config *c, const char *composite, hkd_device *dev);
+/* Heun's samples from recorded noise (network_samples.c). */
+hkd_status hkd_network_samples(hkd_recording *out, const hkd_config *c, const char *composite, hkd_device *dev);
+
+#endif

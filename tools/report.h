@@ -1,0 +1,51 @@
+/* report.h - the parts of hkd report's page: one HTML file with everything inside it. */
+#ifndef HKD_REPORT_H
+#define HKD_REPORT_H
+
+#include "model_bands.h"
+#include "subject.h"
+
+#include <stdio.h>
+
+typedef struct {
+    const hkd_args *args;
+    FILE *out;
+    hkd_subject s;
+    hkd_model *teacher;                 /* NULL: none */
+    hkd_inputs noise;
+    hkd_model_bands bands;
+    hkd_polarity polarity;
+    double *z[HKD_MAX_LATENTS + 1];     /* latents at the noise */
+    double *samples;                    /* [n, size], one step */
+    int sheets;                         /* pictures so far: names of their classes */
+} hkd_report;
+
+/* ---- report_page.c: HTML ---- */
+
+extern const char hkd_report_style[], hkd_report_script[];
+
+/* values [rows, columns, channels, R, R]: all tiles on one PNG inside the page, as the CSS class sN; returns N. */
+hkd_status hkd_report_sheet(int *number, hkd_report *r, const double *values, int64_t rows, int64_t columns);
+/* One tile: its row is fixed, its column too or (column < 0) the variable --column around it. */
+void hkd_report_tile(const hkd_report *r, int sheet, int64_t row, int64_t column, const char *what);
+/* All tiles of a sheet with titles. */
+void hkd_report_gallery(const hkd_report *r, int sheet, const char *const *row_title, int64_t rows,
+                        const char *const *column_title,
+                        int64_t columns);
+void hkd_report_row(FILE *out, const char *name, const char *value);   /* of a table, escaped */
+
+/* ---- report_parts.c: sections ---- */
+
+hkd_status hkd_report_samples(hkd_report *r);
+hkd_status hkd_report_path(hkd_report *r);
+hkd_status hkd_report_spectrum(hkd_report *r);
+hkd_status hkd_report_effect(hkd_report *r);
+hkd_status hkd_report_edits(hkd_report *r);
+
+/* ---- report_facts.c: what others measured, and how everything was made ---- */
+
+hkd_status hkd_report_training(hkd_report *r, const char *log);
+hkd_status hkd_report_verification(hkd_report *r, const char *json);
+hkd_status hkd_report_making(hkd_report *r);
+
+#endif

@@ -1,0 +1,40 @@
+/* trace.h - every intermediate tensor of a network run, and the calls that made it.
+ *
+ * A trace is a safetensors file: one tensor per variable of the program (inputs, weights, results; an unnamed result is called
+ * after its operator and number, "silu.12", a layer that runs again "map_layer0@2"), and as metadata hkd.trace = "1" and
+ * hkd.calls, a JSON list of {"op", "params": [numbers in the order of the row], "in": [names or null], "out": [names]} in the
+ * order of execution. A port that writes tensors alone, under the same names, is compared with the calls of another trace. */
+#ifndef HKD_TRACE_H
+#define HKD_TRACE_H
+
+#include "plan.h"
+
+typedef struct {
+    char *name;
+    hkd_shape shape;
+    double *value; /* NULL: not in the file */
+} hkd_traced;
+
+typedef struct {
+    const hkd_op *op;
+    double p[HKD_MAX_PARAM];
+    int in[HKD_MAX_IN], out[HKD_MAX_OUT]; /* variables; -1: none */
+} hkd_traced_call;
+
+typedef struct {
+    hkd_traced *var;
+    hkd_traced_call *call;
+    int vars, calls;
+} hkd_trace;
+
+hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w, hkd_device *dev);
+hkd_status hkd_trace_load(hkd_trace *out, const char *path);
+/* Replace the values by those of another file with the same names. Inputs and weights that it lacks stay, results that it
+ * lacks become NULL. */
+hkd_status hkd_trace_values(hkd_trace *t, const char *path);
+/* What a variable is called: its own name, or that of the call that makes it. */
+void hkd_trace_name(char *out, size_t size, const hkd_program *p, hkd_var v);
+char *hkd_trace_calls(const hkd_program *p); /* the text of hkd.calls; NULL: out of memory */
+void hkd_trace_free(hkd_trace *t);
+
+#endif

@@ -1,0 +1,196 @@
+#include "training.h"
+
+#include "cli.h"
+#include "svg.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char header[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm\n";
+
+/* ---- the log ---- */
+
+/* Keep the header and the rows up to `steps`; what a lost stretch of the run had logged beyond goes. */
+static hkd_status cut_log(const char *path, int64_t steps) {
+    unsigned char *bytes;
+    size_t count;
+    if (!hkd_exists(path)) return HKD_OK;
+    hkd_status status = hkd_read_file(&bytes, &count, path, (size_t)1 << 30);
+    if (status) return status;
+    size_t keep = 0;
+    for (size_t at = 0; at < count;) {
+        const unsigned char *end = memchr(bytes + at, '\n', count - at);
+        if (!end || (at && strtoll((const char *)bytes + at, NULL, 10) > steps)) break;
+        keep = at = (size_t)(end - bytes) + 1;
+    }
+    status = hkd_write_file(path, bytes, keep);
+    free(bytes);
+    return status;
+}
+
+static hkd_status open_log(FILE **out, const training_run *run) {
+    *out = NULL;
+    if (!run->log) return HKD_OK;
+    const hkd_status status = run->resume ? cut_log(run->log, run->trainer->optimizer->steps) : HKD_OK;
+    if (status) return status;
+    *out = fopen(run->log, run->resume ? "ab" : "wb");
+    if (!*out || (fseek(*out, 0, SEEK_END) == 0 && ftell(*out) == 0 && fputs(header, *out) < 0))
+        return hkd_fail(HKD_RESOURCES, "%s: cannot be written", run->log);
+    return HKD_OK;
+}
+
+static hkd_status log_row(FILE *log, const char *path, const hkd_train_row *r) {
+    if (!log) return HKD_OK;
+    const int done = fprintf(log, "%lld,%lld,%.9g,%.9g,%.9g,%.9g,%.9g\n", (long long)r->step, (long long)r->images, r->loss,
+                             r->loss_end, r->loss_path, r->lr, r->gradient_norm);
+    return done < 0 ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", path) : HKD_OK;
+}
+
+static hkd_status flush_log(FILE *log, const char *path) {
+    return log && fflush(log) ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", path) : HKD_OK;
+}
+
+/* ---- the run ---- */
+
+static hkd_status save(const training_run *run, FILE *log) {
+    hkd_status status = flush_log(log, run->log);
+    if (!status && run->checkpoint) status = hkd_checkpoint_save(run->trainer, run->checkpoint, run->settings);
+    return status;
+}
+
+static hkd_status interrupted(const training_run *run, FILE *log) {
+    const hkd_status status = save(run, log);
+    if (status) return status;
+    return run->checkpoint ? hkd_fail(HKD_RESOURCES, "interrupted after step %lld; %s keeps the run (--resume)",
+                                      (long long)run->trainer->optimizer->steps, run->checkpoint)
+                           : hkd_fail(HKD_RESOURCES, "interrupted");
+}
+
+static hkd_status steps_to_end(const training_run *run, FILE *log, hkd_progress *bar) {
+    hkd_trainer *t = run->trainer;
+    double saved = hkd_seconds(), average = NAN;
+    while (t->images < t->settings.images) {
+        hkd_train_row row;
+        char extra[64];
+        hkd_status status = hkd_trainer_step(t, &row);
+        if (!status) status = log_row(log, run->log, &row);
+        if (status) return status;
+        average = isnan(average) ? row.loss : 0.98 * average + 0.02 * row.loss;
+        snprintf(extra, sizeof extra, "loss %.4g", average);
+        hkd_progress_at(bar, t->images, extra);
+        if (hkd_cancelled()) return interrupted(run, log);
+        if (run->checkpoint && hkd_seconds() - saved >= run->every) {
+            status = save(run, log);
+            if (status) return status;
+            saved = hkd_seconds();
+        }
+    }
+    return save(run, log);
+}
+
+hkd_status training_run_to_end(const training_run *run) {
+    hkd_progress bar;
+    FILE *log;
+    hkd_status status = HKD_OK;
+    if (run->resume) status = hkd_checkpoint_load(run->trainer, run->checkpoint, run->settings);
+    if (!status) status = open_log(&log, run);
+    if (status) return status;
+    hkd_progress_begin(&bar, run->what, "img", run->trainer->settings.images, run->quiet);
+    hkd_progress_resume(&bar, run->trainer->images);
+    status = steps_to_end(run, log, &bar);
+    hkd_progress_end(&bar);
+    if (log && fclose(log) && !status) status = hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", run->log);
+    return status;
+}
+
+/* ---- the plot ---- */
+
+typedef struct {
+    double *images, *loss, *end, *path;
+    int64_t count;
+} curve;
+
+/* Rows averaged over equal stretches, so that a long log is still a readable line. */
+static void read_rows(curve *c, const char *text) {
+    enum { POINTS = 300 };
+    int64_t rows = 0, row = 0;
+    for (const char *s = strchr(text, '\n'); s && s[1]; s = strchr(s + 1, '\n')) rows++;
+    const int64_t stretch = rows / POINTS + 1;
+    for (const char *s = strchr(text, '\n'); s && s[1]; s = strchr(s + 1, '\n'), row++) {
+        double v[4];
+        if (sscanf(s + 1, "%*[^,],%lf,%lf,%lf,%lf", &v[0], &v[1], &v[2], &v[3]) != 4) break;
+        const int64_t i = row / stretch, n = row % stretch;
+        const double keep = (double)n / (double)(n + 1);
+        c->images[i] = v[0];
+        c->loss[i] = n ? keep * c->loss[i] + (1 - keep) * v[1] : v[1];
+        c->end[i] = n ? keep * c->end[i] + (1 - keep) * v[2] : v[2];
+        c->path[i] = n ? keep * c->path[i] + (1 - keep) * v[3] : v[3];
+        c->count = i + 1;
+    }
+}
+
+hkd_status training_plot(const char *csv, const char *svg, const char *title) {
+    unsigned char *text;
+    size_t count;
+    double room[4 * 302];
+    curve c = {room, room + 302, room + 604, room + 906, 0};
+    hkd_status status = hkd_read_file(&text, &count, csv, (size_t)1 << 30);
+    if (status) return status;
+    read_rows(&c, (const char *)text);
+    free(text);
+    const bool two = c.count && c.path[c.count - 1] > 0;
+    const hkd_series series[] = {
+        {two ? "from noise (L_recon)" : "loss", HKD_LINE, c.images, two ? c.end : c.loss, c.count},
+        {"along the path (L_t-consist)", HKD_LINE, c.images, c.path, c.count},
+    };
+    const hkd_plot plot = {.title = title, .x = {.label = "pictures seen"}, .y = {.label = "loss", .log = true},
+                           .series = series, .count = two ? 2 : 1};
+    FILE *f = fopen(svg, "wb");
+    if (!f) return hkd_fail(HKD_RESOURCES, "%s: cannot be written", svg);
+    hkd_svg_plot(f, &plot);
+    return fclose(f) ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", svg) : HKD_OK;
+}
+
+/* ---- pictures ---- */
+
+static hkd_status get_image(const hkd_images *self, int64_t index, double *image, int *label) {
+    const training_images *t = self->context;
+    const int64_t size = (int64_t)t->channels * t->resolution * t->resolution;
+    for (int64_t i = 0; i < size; i++) image[i] = hkd_to_value(t->bytes[index * size + i]);
+    *label = t->labels[index];
+    return HKD_OK;
+}
+
+hkd_status training_images_load(training_images *out, const char *data, int64_t most, bool quiet) {
+    hkd_dataset *set;
+    hkd_progress bar;
+    *out = (training_images){0};
+    hkd_status status = hkd_dataset_open(&set, data);
+    if (status) return status;
+    const int64_t count = most > 0 && most < set->count ? most : set->count;
+    const int64_t size = (int64_t)set->channels * set->resolution * set->resolution;
+    *out = (training_images){.channels = set->channels, .resolution = set->resolution, .classes = set->classes,
+                             .bytes = malloc((size_t)(count * size) + 1), .labels = malloc((size_t)count * sizeof(int) + 1)};
+    out->images = (hkd_images){.count = count, .get = get_image, .context = out};
+    if (!out->bytes || !out->labels) status = hkd_fail(HKD_RESOURCES, "%s: out of memory for %lld pictures", data,
+                                                       (long long)count);
+    hkd_progress_begin(&bar, "load", "img", count, quiet);
+    for (int64_t i = 0; i < count && !status; i++) {
+        status = hkd_dataset_get(set, i, out->bytes + i * size, &out->labels[i]);
+        hkd_progress_at(&bar, i + 1, NULL);
+        if (!status && hkd_cancelled()) status = hkd_fail(HKD_RESOURCES, "interrupted");
+    }
+    hkd_progress_end(&bar);
+    hkd_dataset_close(set);
+    if (!status && !count) status = hkd_fail(HKD_BAD_FILE, "%s: holds no pictures", data);
+    if (status) training_images_free(out);
+    return status;
+}
+
+void training_images_free(training_images *images) {
+    free(images->bytes);
+    free(images->labels);
+    *images = (training_images){0};
+}

@@ -1,0 +1,341 @@
+/* hkd sample - images from seeds: with an HKD model in one step, with a denoiser along its trajectory. */
+#include "cli.h"
+#include "files.h"
+#include "generate.h"
+#include "grid.h"
+#include "lists.h"
+#include "model_file.h"
+#include "progress.h"
+#include "sha256.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum { TO_SHEET, TO_TENSORS, TO_FOLDER } target;
+
+typedef struct {
+    const hkd_args *args;
+    hkd_generator generator;
+    uint64_t *seeds;
+    size_t count;                    /* images */
+    double *latents, *class_labels;  /* from --latents, or NULL */
+    double *times;                   /* from --decode-at, or NULL */
+    size_t time_count;
+    const char *out;
+    target target;
+    char sha256[65], settings[256];
+    double *x;                       /* [count, max(time_count, 1), C, R, R]; for a folder: of one batch */
+    int64_t size, nfe;               /* numbers in one image; network evaluations for it */
+} job;
+
+static int64_t pictures(const job *j) { return j->times ? (int64_t)j->time_count : 1; } /* of one seed */
+
+/* ---- what was asked ------------------------------------------------------------------------------------------------------ */
+
+static hkd_status read_sampler(job *j, hkd_model *m) {
+    static const char *const names[] = {"onestep", "heun", "euler"};
+    const hkd_args *a = j->args;
+    int kind = m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN;
+    int64_t steps = 0;
+    double *times = NULL;
+    size_t time_count = 0;
+    hkd_status status = hkd_given(a, "sampler") ? hkd_arg_choice(&kind, a, "sampler", "onestep|heun|euler") : HKD_OK;
+    if (!status && hkd_given(a, "steps")) status = hkd_arg_int(&steps, a, "steps", 1, 100000);
+    if (!status && hkd_given(a, "times")) status = hkd_parse_times(&times, &time_count, "--times", hkd_arg(a, "times"));
+    if (!status && times && kind != HKD_ONESTEP) status = hkd_fail(HKD_USAGE, "--times is for --sampler onestep");
+    if (!status && times && steps && steps != (int64_t)time_count + 1)
+        status = hkd_fail(HKD_USAGE, "--times lists the starts of the second step and later: %zu for --steps %lld, not %zu",
+                          (size_t)steps - 1, (long long)steps, time_count);
+    if (!steps) steps = times ? (int64_t)time_count + 1 : kind == HKD_ONESTEP ? 1 : 18;
+    if (!status) status = hkd_generator_new(&j->generator, m, (hkd_sampler_kind)kind, steps, times);
+    free(times);
+    hkd_edm_options *o = &j->generator.edm;
+    if (!status) status = hkd_arg_real(&o->churn, a, "churn", 0, 1e6);
+    if (!status) status = hkd_arg_real(&o->churn_min, a, "churn-min", 0, 1e9);
+    if (!status) status = hkd_arg_real(&o->churn_max, a, "churn-max", 0, HUGE_VAL);
+    if (!status) status = hkd_arg_real(&o->churn_noise, a, "churn-noise", 0, 1e6);
+    if (!status && o->churn > 0 && kind == HKD_ONESTEP) status = hkd_fail(HKD_USAGE, "--churn is for --sampler heun or euler");
+    snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld%s%s churn=%g device=%s", names[kind], (long long)steps,
+             hkd_given(a, "times") ? " times=" : "", hkd_given(a, "times") ? hkd_arg(a, "times") : "", o->churn, m->dev->kind);
+    return status;
+}
+
+static hkd_status read_class(job *j, const hkd_config *c) {
+    int64_t label = 0;
+    if (!hkd_given(j->args, "class")) return HKD_OK;
+    if (!c->label_dim) return hkd_fail(HKD_USAGE, "--class: the model has no classes");
+    const hkd_status status = hkd_arg_int(&label, j->args, "class", 0, c->label_dim - 1);
+    j->generator.class_label = (int)label;
+    return status;
+}
+
+static hkd_status read_latents(job *j, const hkd_config *c) {
+    hkd_safetensors *st;
+    hkd_shape x =
+        hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)c->img_channels, (int64_t)c->img_resolution, (int64_t)c->img_resolution);
+    const bool with_seeds = hkd_given(j->args, "seeds");
+    hkd_status status = hkd_safetensors_open(&st, hkd_arg(j->args, "latents"));
+    if (status) return status;
+    if (with_seeds) x.dim[0] = (int64_t)j->count;
+    status = hkd_read_tensor(&j->latents, &x, st, "latents", false);
+    hkd_shape labels = hkd_shape_of(2, x.dim[0], (int64_t)c->label_dim);
+    if (!status && c->label_dim && !hkd_given(j->args, "class"))
+        status = hkd_read_tensor(&j->class_labels, &labels, st, "class_labels", true);
+    hkd_safetensors_close(st);
+    if (status || with_seeds) return status;
+    free(j->seeds);
+    j->count = (size_t)x.dim[0];
+    j->seeds = malloc((j->count + 1) * sizeof *j->seeds);
+    if (!j->seeds) return hkd_fail(HKD_RESOURCES, "out of memory for %zu seeds", j->count);
+    for (size_t i = 0; i < j->count; i++) j->seeds[i] = i;
+    return HKD_OK;
+}
+
+static hkd_status read_times(job *j, const hkd_config *c) {
+    if (!hkd_given(j->args, "decode-at")) return HKD_OK;
+    hkd_status status = hkd_parse_times(&j->times, &j->time_count, "--decode-at", hkd_arg(j->args, "decode-at"));
+    if (!status && !c->is_hkd) status = hkd_fail(HKD_USAGE, "--decode-at is for HKD models");
+    if (!status && j->generator.steps > 1) status = hkd_fail(HKD_USAGE, "--decode-at shows one step: leave out --steps");
+    if (!status && j->target == TO_FOLDER) status = hkd_fail(HKD_USAGE, "--decode-at needs --out FILE.png or FILE.safetensors");
+    return status;
+}
+
+/* ---- where it goes ------------------------------------------------------------------------------------------------------- */
+
+static char *file_in(const char *dir, uint64_t seed) {
+    char name[40];
+    snprintf(name, sizeof name, "%06llu.%s", (unsigned long long)seed, hkd_image_ending());
+    return hkd_path_join(dir, name);
+}
+
+static hkd_status check_target(job *j) {
+    const char *out = j->out;
+    j->target = hkd_names_picture(out) ? TO_SHEET : hkd_ends_with(out, ".safetensors") ? TO_TENSORS : TO_FOLDER;
+    if (j->target != TO_FOLDER) return hkd_check_writable(out);
+    if (hkd_exists(out) && !hkd_is_directory(out))
+        return hkd_fail(HKD_USAGE, "--out %s: expected a folder, or a name that ends in .png or .safetensors", out);
+    hkd_status status = hkd_make_directory(out);
+    char *probe = file_in(out, 0);
+    if (!status) status = probe ? hkd_check_writable(probe) : hkd_fail(HKD_RESOURCES, "out of memory");
+    free(probe);
+    return status;
+}
+
+/* With --resume the seeds whose pictures are there need no work. */
+static hkd_status drop_finished(job *j) {
+    size_t kept = 0;
+    if (!hkd_given(j->args, "resume")) return HKD_OK;
+    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--resume is for --out DIR without --latents");
+    for (size_t i = 0; i < j->count; i++) {
+        char *path = file_in(j->out, j->seeds[i]);
+        if (!path) return hkd_fail(HKD_RESOURCES, "out of memory");
+        if (!hkd_exists(path)) j->seeds[kept++] = j->seeds[i];
+        free(path);
+    }
+    hkd_say(j->args, "%zu of %zu pictures are there already", j->count - kept, j->count);
+    j->count = kept;
+    return HKD_OK;
+}
+
+static hkd_status write_picture(const job *j, uint64_t seed, const double *x) {
+    const hkd_config *c = &j->generator.model->config;
+    char seed_text[24];
+    snprintf(seed_text, sizeof seed_text, "%llu", (unsigned long long)seed);
+    const hkd_metadata text[] = {{"seed", seed_text}, {"model_sha256", j->sha256}, {"settings", j->settings},
+                                 {"Software", "hkd " HKD_VERSION}};
+    hkd_image image = {0};
+    char *path = file_in(j->out, seed);
+    hkd_status status = path ? hkd_image_new(&image, c->img_resolution, c->img_resolution, c->img_channels)
+                             : hkd_fail(HKD_RESOURCES, "out of memory");
+    if (!status) hkd_image_set(&image, x);
+    if (!status) status = hkd_image_write(path, &image, text, sizeof text / sizeof *text);
+    hkd_image_free(&image);
+    free(path);
+    return status;
+}
+
+/* "0.25" above each column, the seed before each row. */
+static hkd_status write_sheet(const job *j) {
+    const hkd_config *c = &j->generator.model->config;
+    const size_t tiles = j->count * (size_t)pictures(j), labels = j->count + j->time_count;
+    char (*text)[24] = calloc(labels + 1, sizeof *text);
+    const char **label = calloc(labels + 1, sizeof *label);
+    int64_t columns;
+    hkd_image sheet = {0};
+    hkd_status status =
+        text && label ? hkd_arg_int(&columns, j->args, "columns", 0, 10000) : hkd_fail(HKD_RESOURCES, "out of memory");
+    if (!status) {
+        for (size_t i = 0; i < labels; i++) {
+            if (i < j->count) snprintf(text[i], sizeof text[i], "%llu", (unsigned long long)j->seeds[i]);
+            else snprintf(text[i], sizeof text[i], "%.3g", j->times[i - j->count]);
+            label[i] = text[i];
+        }
+        const hkd_grid_options o = {.columns = j->times ? (int)j->time_count : (int)columns,
+                                    .row_label = j->times ? label : NULL,
+                                    .column_label = j->times ? label + j->count : NULL};
+        const hkd_metadata about[] = {{"seeds", hkd_arg(j->args, "seeds")},
+                                      {"model_sha256", j->sha256},
+                                      {"settings", j->settings},
+                                      {"Software", "hkd " HKD_VERSION}};
+        status = hkd_grid_of_values(&sheet, j->x, tiles, c->img_channels, c->img_resolution, c->img_resolution, &o);
+        if (!status) status = hkd_image_write(j->out, &sheet, about, sizeof about / sizeof *about);
+    }
+    hkd_image_free(&sheet);
+    free(label);
+    free(text);
+    return status;
+}
+
+/* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. */
+static hkd_status write_tensors(const job *j) {
+    const hkd_config *c = &j->generator.model->config;
+    const bool exact = !strcmp(j->generator.model->dev->kind, "ref");
+    const hkd_saved x = {.name = "x", .type = exact ? HKD_DOUBLE : HKD_FLOAT, .as = HKD_F64, .data = j->x,
+                         .shape = hkd_shape_of(4, (int64_t)j->count * pictures(j), (int64_t)c->img_channels,
+                                               (int64_t)c->img_resolution, (int64_t)c->img_resolution)};
+    const hkd_metadata about[] = {{"model_sha256", j->sha256}, {"settings", j->settings}, {"seeds", hkd_arg(j->args, "seeds")},
+                                  {"decode_at", hkd_arg(j->args, "decode-at")}};
+    return hkd_safetensors_save(j->out, &x, 1, about, j->times ? 4 : 3);
+}
+
+/* ---- the work ------------------------------------------------------------------------------------------------------------ */
+
+static hkd_status stop_if_cancelled(void *self, int64_t i, double sigma, const double *x, int64_t n, int64_t size) {
+    (void)self, (void)i, (void)sigma, (void)x, (void)n, (void)size;
+    return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
+}
+
+/* Pictures along the way come ordered by time, then seed; put them by seed, then time. */
+static hkd_status path_of_batch(job *j, double *x, const uint64_t *seeds, int64_t n, const double *latents,
+                                const double *labels) {
+    const int64_t times = (int64_t)j->time_count;
+    double *by_time = malloc((size_t)(times * n * j->size) * sizeof *by_time + 1);
+    if (!by_time) return hkd_fail(HKD_RESOURCES, "out of memory for %lld pictures", (long long)(times * n));
+    const hkd_status status = hkd_generate_path(&j->generator, by_time, j->times, j->time_count, seeds, n, latents, labels);
+    for (int64_t t = 0; t < times && !status; t++)
+        for (int64_t i = 0; i < n; i++)
+            memcpy(x + (i * times + t) * j->size, by_time + (t * n + i) * j->size, (size_t)j->size * sizeof *x);
+    free(by_time);
+    j->nfe = 1;
+    return status ? status : stop_if_cancelled(NULL, 0, 0, NULL, 0, 0);
+}
+
+static hkd_status one_batch(job *j, size_t first, int64_t n) {
+    const int64_t classes = j->generator.model->config.label_dim;
+    double *x = j->x + (j->target == TO_FOLDER ? 0 : (int64_t)first * pictures(j) * j->size);
+    const double *latents = j->latents ? j->latents + (int64_t)first * j->size : NULL;
+    const double *labels = j->class_labels ? j->class_labels + (int64_t)first * classes : NULL;
+    hkd_status status = j->times ? path_of_batch(j, x, j->seeds + first, n, latents, labels)
+                                 : hkd_generate(&j->generator, x, &j->nfe, j->seeds + first, n, latents, labels);
+    for (int64_t i = 0; i < n && !status && j->target == TO_FOLDER; i++)
+        status = write_picture(j, j->seeds[first + (size_t)i], x + i * j->size);
+    return status;
+}
+
+static hkd_status work(job *j) {
+    const int64_t batch = j->generator.model->batch;
+    const int64_t kept = j->target == TO_FOLDER ? batch : (int64_t)j->count;
+    hkd_progress progress;
+    j->x = malloc((size_t)(kept * pictures(j) * j->size) * sizeof *j->x + 1);
+    if (!j->x) return hkd_fail(HKD_RESOURCES, "out of memory for %lld images", (long long)kept);
+    hkd_status status = HKD_OK;
+    hkd_progress_begin(&progress, "sample", "img", (int64_t)j->count, hkd_given(j->args, "quiet"));
+    for (size_t first = 0; first < j->count && !status; first += (size_t)batch) {
+        const int64_t rest = (int64_t)(j->count - first), n = rest < batch ? rest : batch;
+        status = one_batch(j, first, n);
+        hkd_progress_at(&progress, (int64_t)first + n, NULL);
+    }
+    hkd_progress_end(&progress);
+    if (!status && j->target == TO_SHEET) status = write_sheet(j);
+    if (!status && j->target == TO_TENSORS) status = write_tensors(j);
+    return status;
+}
+
+static void report(const job *j) {
+    if (hkd_given(j->args, "json")) {
+        json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "schema", "hkd-sample-1", "out", j->out, "images",
+                              (json_int_t)j->count * pictures(j), "nfe", (json_int_t)j->nfe, "settings", j->settings,
+                              "model_sha256", j->sha256, "decode_at", j->times != NULL);
+        json_dumpf(o, stdout, JSON_INDENT(1));
+        printf("\n");
+        json_decref(o);
+    } else if (j->times) {
+        printf("%zu seeds at %zu times: 1 pass of the encoder, %zu of the decoder; %s\n", j->count, j->time_count,
+               j->time_count, j->out);
+    } else {
+        printf("%zu images, NFE %lld, %s; %s\n", j->count, (long long)j->nfe, j->settings, j->out);
+    }
+}
+
+/* ---- the verb ------------------------------------------------------------------------------------------------------------ */
+
+static hkd_status prepare(job *j, hkd_model *m) {
+    const hkd_config *c = &m->config;
+    j->size = (int64_t)c->img_channels * c->img_resolution * c->img_resolution;
+    hkd_status status = hkd_arg_int(&m->batch, j->args, "batch", 1, 1 << 16);
+    if (!status) status = read_sampler(j, m);
+    m->frozen = m->batch < 16 || j->count < 16; /* with few images, transforming the weights in each pass costs most */
+    if (!status) status = read_class(j, c);
+    if (!status) status = read_times(j, c);
+    if (!status && hkd_given(j->args, "latents")) status = read_latents(j, c);
+    if (!status && j->target != TO_TENSORS && c->img_channels != 1 && c->img_channels != 3)
+        status =
+            hkd_fail(HKD_USAGE, "pictures need 1 or 3 channels, the model has %d: use --out F.safetensors", c->img_channels);
+    if (!status) status = drop_finished(j);
+    if (!status) status = hkd_sha256_of_file(j->sha256, hkd_arg(j->args, "model"));
+    j->generator.watch = stop_if_cancelled;
+    return status;
+}
+
+static hkd_status run(const hkd_args *a) {
+    job j = {.args = a, .out = hkd_arg(a, "out")};
+    hkd_device *dev = NULL;
+    hkd_model *m = NULL;
+    if (!hkd_given(a, "model") || !j.out) return hkd_fail(HKD_USAGE, "--%s is needed", j.out ? "model" : "out");
+    hkd_status status = hkd_parse_seeds(&j.seeds, &j.count, "--seeds", hkd_arg(a, "seeds"));
+    if (!status) status = check_target(&j);
+    if (!status) status = hkd_open_device(&dev, a);
+    if (!status) status = hkd_model_load(&m, hkd_arg(a, "model"), dev);
+    if (!status) status = prepare(&j, m);
+    if (!status) status = work(&j);
+    if (!status) report(&j);
+    free(j.seeds);
+    free(j.latents);
+    free(j.class_labels);
+    free(j.times);
+    free(j.x);
+    free(j.generator.sigma);
+    hkd_model_free(m);
+    hkd_device_close(dev);
+    return status;
+}
+
+const hkd_verb hkd_verb_sample = {
+    .name = "sample",
+    .summary = "make images from seeds, in one step or many",
+    .option = {{"model", "M.safetensors", NULL, "an HKD model or a denoiser"},
+               {"out", "F.png|DIR|F.safetensors", NULL, "one sheet, a folder with a picture for each seed, or the tensor x"},
+               {"seeds", "LIST", "0-63", "image k depends on its seed alone"},
+               {"sampler", "onestep|heun|euler", NULL, "not given: onestep for HKD models, heun for denoisers"},
+               {"steps", "N", NULL, "not given: 1 for onestep, 18 for the others; more steps of onestep re-noise between them"},
+               {"times", "T,T,...", NULL, "onestep: where steps 2, 3, ... start (1 noise, 0 data); not given: evenly"},
+               {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
+               {"latents", "F.safetensors", NULL,
+                "start from the unit normals `latents` [N,C,H,W] (and `class_labels`) in a file"},
+               {"decode-at", "T,T,...", NULL,
+                "pictures along the way of an HKD model: a row for each seed, a column for each time"},
+               {"columns", "N", "0", "of the sheet; 0: near a square"},
+               {"churn", "S", "0", "heun, euler: noise added per step (EDM's S_churn)"},
+               {"churn-min", "SIGMA", "0", "lowest noise level where noise is added"},
+               {"churn-max", "SIGMA", "inf", "highest noise level where noise is added"},
+               {"churn-noise", "S", "1", "standard deviation of the added noise"},
+               {"batch", "N", "16", "images in one pass; no image depends on it"},
+               {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
+    .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
+                "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",
+                "sample --model data/hkd.safetensors --seeds 0-7 --decode-at 1:0:9 --out time.png"},
+    .run = run,
+};

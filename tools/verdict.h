@@ -1,0 +1,49 @@
+/* verdict.h - is a result right? |got - y| <= u bound + ulp32(y)/2 + floor, element by element; bit for bit on exact vectors.
+ *
+ * The bound travels with the expected value. Verdicts are in % of the allowance used: comparable across operators, devices
+ * and years; 100 and less is right. On exact vectors a result is equal (0 %) or wrong.
+ */
+#ifndef HKD_VERDICT_H
+#define HKD_VERDICT_H
+
+#include "test_vector.h"
+
+#include <math.h>
+
+#define HKD_U 0x1p-24
+
+/* What a device may do besides rounding: a closed list, measured by a probe and printed. */
+typedef struct {
+    bool fma;        /* a x + b is rounded once */
+    bool flushes;    /* subnormal float32 numbers become 0 */
+    bool half_store; /* the results were stored as float16 */
+} hkd_profile;
+
+typedef struct {
+    const double *expected, *bound, *got; /* bound in units of 2^-24 */
+    const hkd_shape *shape;
+    double n;                             /* of the floor: how many numbers the call read */
+    bool exact;
+    int repeats;                          /* 1; or 2: expected is 2 y after two accumulated results, 3 allowances */
+} hkd_judged;
+
+typedef struct {
+    double used;                /* worst share of the allowance: 0.5 is 50 %; infinite when nothing would excuse it */
+    int64_t wrong, count;       /* elements */
+    int64_t first, worst;       /* indices; first = -1: none wrong */
+} hkd_verdict;
+
+double hkd_allowance(double y, double bound, double n, const hkd_profile *profile);
+hkd_verdict hkd_judge(const hkd_judged *j, const hkd_profile *profile);
+
+/* A guess at the cause of a failure, one line; "" when nothing fits. */
+void hkd_guess(char *out, size_t size, const hkd_judged *j, const hkd_profile *profile);
+
+/* Run the device's own operators on telling numbers. */
+hkd_status hkd_probe(hkd_profile *out, hkd_device *dev);
+void hkd_profile_text(char *out, size_t size, const hkd_profile *profile);
+
+/* "(1, 0, 3)" */
+void hkd_coordinates(char *out, size_t size, const hkd_shape *shape, int64_t index);
+
+#endif
