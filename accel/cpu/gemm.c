@@ -70,7 +70,8 @@ static void finish(const hkd_gemm *g, float *c, float *y, int64_t rows) {
 
 void hkd_gemm_run(const hkd_gemm *g) {
     const int64_t tiles = (g->rows + HKD_ROWS - 1) / HKD_ROWS;
-    const float *next = g->next;
+    static const float nowhere = 0;
+    const float *next = g->next ? g->next : &nowhere;
     int64_t terms = 0;
     for (int64_t s = 0; s < g->segments; s++) terms += g->segment[s].depth;
     const int64_t next_step = tiles && terms ? g->next_floats / (tiles * terms) : 0;
