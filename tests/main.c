@@ -30,6 +30,7 @@
     X(library) \
     X(loss) \
     X(metric) \
+    X(metric_networks) \
     X(model) \
     X(model_edit) \
     X(norm) \
