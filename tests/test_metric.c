@@ -1,9 +1,11 @@
 /* Statistics and distances against closed forms and invariants. */
+#include "eigen.h"
 #include "frechet.h"
 #include "image_spectrum.h"
 #include "moments.h"
 #include "rng.h"
 #include "sample_distance.h"
+#include "singular_values.h"
 #include "test.h"
 
 #include <math.h>
@@ -98,26 +100,26 @@ static void product(double *out, const double *a, const double *b, int n, int tr
 
 /* Closed forms: diagonal, one feature, 2x2 that do not commute, S2 = R S1 R, singular. Catches a square root of the wrong
  * product, a missing factor 2, imaginary parts thrown away. */
-static void frechet(void) {
+static void frechet(hkd_singular_values_of *values) {
     double d;
     const double m0[3] = {0}, m1[3] = {1, -2, 2};
     const double a[9] = {4, 0, 0, 0, 9, 0, 0, 0, 0}, b[9] = {1, 0, 0, 0, 25, 0, 0, 0, 49};
-    CHECK(hkd_frechet(&d, m0, a, m1, b, 3) == HKD_OK, "%s", hkd_last_error());
+    CHECK(hkd_frechet(&d, m0, a, m1, b, 3, values) == HKD_OK, "%s", hkd_last_error());
     CHECK(fabs(d - (9 + 1 + 4 + 49)) < 1e-13, "diagonal: %.15g, expected 63", d);
-    CHECK(hkd_frechet(&d, m0, a, m0, a, 3) == HKD_OK, "%s", hkd_last_error());
+    CHECK(hkd_frechet(&d, m0, a, m0, a, 3, values) == HKD_OK, "%s", hkd_last_error());
     CHECK(d < 1e-14, "a distribution to itself: %g", d);
     /* tr (S1 S2)^{1/2} of order 2 = sqrt(tr(S1 S2) + 2 sqrt(det S1 det S2)) */
     const double s1[4] = {2, 1, 1, 3}, s2[4] = {5, -2, -2, 1};
     const double expected = 5 + 6 - 2 * sqrt(2 * 5 - 2 - 2 + 3 + 2 * sqrt(5.0 * 1.0));
-    CHECK(hkd_frechet(&d, m0, s1, m0, s2, 2) == HKD_OK, "%s", hkd_last_error());
+    CHECK(hkd_frechet(&d, m0, s1, m0, s2, 2, values) == HKD_OK, "%s", hkd_last_error());
     CHECK(fabs(d - expected) < 1e-14, "2x2: %.15g, not %.15g", d, expected);
     /* rank 1 and rank 1: tr (u u^T v v^T)^{1/2} = |u.v| */
     const double u[3] = {1, 2, 3}, v[3] = {-2, 1, -1};
     double uu[9], vv[9], zero[9] = {0};
     for (int i = 0; i < 9; i++) uu[i] = u[i / 3] * u[i % 3], vv[i] = v[i / 3] * v[i % 3];
-    CHECK(hkd_frechet(&d, m0, uu, m0, vv, 3) == HKD_OK, "%s", hkd_last_error());
+    CHECK(hkd_frechet(&d, m0, uu, m0, vv, 3, values) == HKD_OK, "%s", hkd_last_error());
     CHECK(fabs(d - (14 + 6 - 2 * 3)) < 1e-13, "rank 1: %.15g, expected 14", d);
-    CHECK(hkd_frechet(&d, m0, uu, m0, zero, 3) == HKD_OK, "%s", hkd_last_error());
+    CHECK(hkd_frechet(&d, m0, uu, m0, zero, 3, values) == HKD_OK, "%s", hkd_last_error());
     CHECK(fabs(d - 14) < 1e-13, "to a point: %.15g, expected 14", d);
     /* S2 = R S1 R with R >= 0: tr (S1 S2)^{1/2} = tr(S1 R), dimension 40, rank 25 */
     enum { N = 40, RANK = 25 };
@@ -132,11 +134,27 @@ static void frechet(void) {
     product(t, half, r, N, 0);
     double trace = 0, size = 0;
     for (int i = 0; i < N; i++) trace += s[i * N + i] + t[i * N + i] - 2 * half[i * N + i], size += t[i * N + i];
-    CHECK(hkd_frechet(&d, mean, s, mean, t, N) == HKD_OK, "%s", hkd_last_error());
+    CHECK(hkd_frechet(&d, mean, s, mean, t, N, values) == HKD_OK, "%s", hkd_last_error());
     CHECK(fabs(d - trace) < 1e-12 * size, "R S R: %.15g, not %.15g", d, trace);
     const double negative[4] = {1, 0, 0, -1}, nan[4] = {1, 0, 0, NAN};
-    CHECK(hkd_frechet(&d, m0, s1, m0, negative, 2) == HKD_USAGE, "a negative variance accepted");
-    CHECK(hkd_frechet(&d, m0, nan, m0, s1, 2) == HKD_USAGE, "NaN accepted");
+    CHECK(hkd_frechet(&d, m0, s1, m0, negative, 2, values) == HKD_USAGE, "a negative variance accepted");
+    CHECK(hkd_frechet(&d, m0, nan, m0, s1, 2, values) == HKD_USAGE, "NaN accepted");
+}
+
+/* LAPACK's singular values, where the program has it, and our own: wide, tall, and of low rank. */
+static void same_singular_values(void) {
+    enum { M = 61, N = 37 };
+    static double a[M * N];
+    double ours[N], theirs[N];
+    for (int kind = 0; kind < 3; kind++) {
+        const int64_t m = kind ? M : N, n = kind ? N : M;
+        normals(a, M * N, (uint32_t)(10 + kind));
+        for (int i = 0; kind == 2 && i < M * N; i++)
+            if (i / N > 4) a[i] = a[i / N % 5 * N + i % N];
+        CHECK(!hkd_singular_values(ours, a, m, n) && !hkd_fast_singular_values(theirs, a, m, n), "%s", hkd_last_error());
+        for (int i = 0; i < N; i++)
+            CHECK(fabs(ours[i] - theirs[i]) < 1e-13 * ours[0], "kind %d, value %d: %.17g, LAPACK %.17g", kind, i, ours[i], theirs[i]);
+    }
 }
 
 /* One dimension has closed forms; a shift by c in d dimensions has mean square (c . direction)^2 = |c|^2 / d. */
@@ -240,7 +258,9 @@ void test_metric(void) {
     normals(rows, COUNT * DIM, 0);
     moments_are_sound();
     moments_merge();
-    frechet();
+    frechet(hkd_singular_values);
+    frechet(hkd_fast_singular_values);
+    same_singular_values();
     sliced();
     kernel();
     precision_recall();

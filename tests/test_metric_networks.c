@@ -1,12 +1,12 @@
 /* LPIPS and Inception-v3 against an independent implementation (metric_networks.py: pure Python), with weights that both make
  * from the names of the tensors, at 1/16 of their widths; LPIPS with its real weights against a published pair of values. */
 #include "cpu.h"
-#include "exact.h"
 #include "feature_file.h"
 #include "image.h"
 #include "inception.h"
 #include "metric_networks.h"
 #include "program.h"
+#include "sample_distance.h"
 #include "scratch.h"
 #include "small_model.h"
 #include "test.h"
@@ -167,6 +167,131 @@ static void inception_of_full_width(void) {
     hkd_program_free(p);
 }
 
+/* Sets of more than one tile of points and an odd number of dimensions. Catches a tile lost, or counted twice. */
+static void sets_as_recorded(void) {
+    enum { N = 70, M = 53, DIM = 19 };
+    double x[N * DIM], y[M * DIM], value = 0, precision = 0, recall = 0;
+    for (int i = 0; i < N * DIM; i++) x[i] = 4 * centred("first", i);
+    for (int i = 0; i < M * DIM; i++) y[i] = 4 * centred("second", i) + 0.5;
+    CHECK(!hkd_kernel_distance(&value, x, N, y, M, DIM) && fabs(value - recorded_kernel_distance[0]) < 1e-12,
+          "kernel distance %.17g", value);
+    CHECK(!hkd_precision_recall(&precision, &recall, x, N, y, M, DIM, 3) && precision == recorded_precision_recall[0] &&
+              recall == recorded_precision_recall[1], "precision %.17g, recall %.17g", precision, recall);
+}
+
+/* ---- the whole verb --------------------------------------------------------------------------------------------------------- */
+
+enum { FEATURES = 2048 / NARROWER, PICTURES = 9, SMALL = 8 };
+
+/* 0 when the verb fails, after a failed check. */
+static double number(const char *key, const char *words) {
+    if (!CHECK(program("eval --json --quiet %s", words) == 0, "'%s': %s", words, program_err())) return 0;
+    json_t *o = json_loads(program_out(), JSON_REJECT_DUPLICATES, NULL);
+    const double v = CHECK(o, "not JSON: %s", program_out()) ? json_number_value(json_object_get(o, key)) : 0;
+    json_decref(o);
+    return v;
+}
+
+static void write_pictures(const char *path, const char *seed, double from, double to) {
+    static double x[PICTURES * 3 * SMALL * SMALL];
+    for (int i = 0; i < PICTURES * 3 * SMALL * SMALL; i++) x[i] = from + (to - from) * (centred(seed, i) + 0.5);
+    small_tensor_file(path, &(small_tensor){"x", x, hkd_shape_of(4, (int64_t)PICTURES, (int64_t)3, (int64_t)SMALL, (int64_t)SMALL),
+                                            HKD_FLOAT}, 1);
+}
+
+/* Against mu + d and 4 sigma, FID is |d|^2 + tr sigma. */
+static double move_reference(const char *to, const char *from) {
+    static double mu[FEATURES], sigma[FEATURES * FEATURES];
+    double expected = 0, *m = tensor_in_file(from, "mu", NULL, NULL), *s = tensor_in_file(from, "sigma", NULL, NULL);
+    for (int i = 0; i < FEATURES && m && s; i++) {
+        mu[i] = m[i] + 0.01 * (i + 1);
+        expected += 0.0001 * (i + 1) * (i + 1) + s[i * FEATURES + i];
+    }
+    for (int i = 0; i < FEATURES * FEATURES && m && s; i++) sigma[i] = 4 * s[i];
+    const small_tensor t[] = {{"mu", mu, {1, {FEATURES}}, HKD_DOUBLE}, {"sigma", sigma, {2, {FEATURES, FEATURES}}, HKD_DOUBLE}};
+    small_tensor_file(to, t, 2);
+    free(m);
+    free(s);
+    return expected;
+}
+
+/* Pictures to features to statistics to a distance in closed form; other tools' files; the rules of FID. */
+static void fid(void) {
+    char net[512], set[512], npz[512], mine[512], other[512], words[4096];
+    snprintf(net, sizeof net, "%s", scratch("inception.safetensors"));
+    snprintf(set, sizeof set, "%s", scratch("set.safetensors"));
+    snprintf(npz, sizeof npz, "%s", scratch("stats.npz"));
+    snprintf(mine, sizeof mine, "%s", scratch("stats.safetensors"));
+    snprintf(other, sizeof other, "%s", scratch("other.safetensors"));
+    write_pictures(set, "pictures", -1, 1);
+    snprintf(words, sizeof words, "--metric fid --features %s --save-stats %s %s", net, npz, set);
+    if (program("eval --quiet %s", words)) {
+        CHECK(strstr(program_err(), "without libzip"), "%s", program_err());
+        test_skip("statistics in .npz", "built without libzip");
+        return;
+    }
+    CHECK(!program("convert %s %s", npz, mine), "%s", program_err());
+    const double expected = move_reference(other, mine);
+    snprintf(words, sizeof words, "--metric fid --any-count --features %s %s %s", net, set, other);
+    const double value = number("value", words);
+    CHECK(fabs(value / expected - 1) < 1e-6, "FID %.12g, expected %.12g", value, expected);
+    snprintf(words, sizeof words, "--metric fid --any-count --features %s %s %s", net, npz, other);
+    CHECK(fabs(number("value", words) / value - 1) < 1e-9, "statistics in .npz lose something");
+    snprintf(words, sizeof words, "--metric fid --any-count --features %s %s %s", net, set, npz);
+    CHECK(number("value", words) < 1e-6 * expected, "a set is apart from itself");
+    snprintf(words, sizeof words, "--metric fid --any-count --features %s --blocks 3 %s %s", net, set, other);
+    const double least = number("least", words), mean = number("mean", words), deviation = number("deviation", words);
+    double sum = 0, smallest = INFINITY;
+    for (int i = 0; i < 3; i++) { /* the blocks on their own: of 3 pictures each, in order */
+        char part[512];
+        static double three[3 * 3 * SMALL * SMALL];
+        for (int k = 0; k < 3 * 3 * SMALL * SMALL; k++) three[k] = 2 * centred("pictures", i * 3 * 3 * SMALL * SMALL + k);
+        snprintf(part, sizeof part, "%s", scratch("three.safetensors"));
+        small_tensor_file(part, &(small_tensor){"x", three, {4, {3, 3, SMALL, SMALL}}, HKD_FLOAT}, 1);
+        snprintf(words, sizeof words, "--metric fid --any-count --features %s %s %s", net, part, other);
+        const double one = number("value", words);
+        sum += one;
+        smallest = fmin(smallest, one);
+    }
+    CHECK(least == smallest && fabs(mean * 3 / sum - 1) < 1e-12 && deviation > 0, "blocks: least %g of %g, mean %g of %g", least,
+          smallest, mean, sum / 3);
+    program_refuses(2, "9 pictures, but FID is defined over 50000", "eval --metric fid --features %s %s %s", net, set, other);
+    program_refuses(2, "needs the pictures", "eval --metric swd --features %s %s %s", net, npz, set);
+}
+
+/* More pairs than fit a batch: their mean is that of the pictures' own distances. The commonest mistake, pictures in [0, 1], is
+ * pointed out. */
+static void lpips(hkd_device *ref) {
+    enum { PAIRS = 18, RES = 32, EACH = 3 * RES * RES };
+    static double x[PAIRS * EACH], y[PAIRS * EACH];
+    const hkd_shape shape = hkd_shape_of(4, (int64_t)PAIRS, (int64_t)3, (int64_t)RES, (int64_t)RES);
+    double l[PAIRS], mean = 0;
+    char net[512], set[2][512], words[2048];
+    hkd_lpips *exact = NULL;
+    for (int i = 0; i < PAIRS * EACH; i++) {
+        x[i] = hkd_to_value(hkd_to_byte(2 * centred("one", i)));
+        y[i] = hkd_to_value(hkd_to_byte(0.5 + centred("two", i)));
+    }
+    snprintf(net, sizeof net, "%s", scratch("lpips.safetensors"));
+    for (int i = 0; i < 2; i++) {
+        snprintf(set[i], sizeof set[i], "%s", scratch(i ? "y.safetensors" : "x.safetensors"));
+        small_tensor_file(set[i], &(small_tensor){"x", i ? y : x, shape, HKD_FLOAT}, 1);
+    }
+    write_lpips(net, HKD_LPIPS_SQUEEZE, ref);
+    CHECK(!hkd_lpips_load(&exact, net, PAIRS, 3, RES, RES, false, ref) && !hkd_lpips_distance(exact, l, x, y, PAIRS), "%s",
+          hkd_last_error());
+    hkd_lpips_free(exact);
+    for (int i = 0; i < PAIRS; i++) mean += l[i] / PAIRS;
+    snprintf(words, sizeof words, "--metric lpips --features %s %s %s", net, set[0], set[1]);
+    CHECK(fabs(number("value", words) / mean - 1) < 1e-5, "LPIPS %g, expected %g", number("value", words), mean);
+    CHECK(!program("eval %s", words) && strstr(program_err(), "y.safetensors: no value is below 0") &&
+              !strstr(program_err(), "x.safetensors: no value"), "%s", program_err());
+    write_lpips(net, HKD_LPIPS_VGG, ref);
+    snprintf(words, sizeof words, "%s", scratch("set.safetensors"));
+    program_refuses(2, "8x8 are too small", "eval --metric lpips --features %s %s %s", net, words, words);
+    program_refuses(2, "pictures of 8x8 and 32x32", "eval --metric lpips --features %s %s %s", net, words, set[0]);
+}
+
 /* ---- the published pair ---------------------------------------------------------------------------------------------------- */
 
 /* MT19937 as torch.manual_seed starts it. */
@@ -216,6 +341,9 @@ void test_metric_networks(void) {
     lpips_gradient(ref, 1);
     inception_as_recorded(ref);
     inception_of_full_width();
+    sets_as_recorded();
+    fid();
+    lpips(ref);
     snprintf(path, sizeof path, "%s/data/lpips/lpips_squeeze.safetensors", test_shared() ? test_shared() : "");
     if (test_shared()) published_pair(cpu, path);
     else test_skip("LPIPS' published values", "no development data");

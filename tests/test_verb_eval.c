@@ -107,8 +107,11 @@ static void bad_input(void) {
     snprintf(stats, sizeof stats, "%s", scratch("gap.safetensors"));
     snprintf(net, sizeof net, "%s", scratch("net.safetensors"));
     write_samples(net, 0, 1, 0);
-    program_refuses(2, "not supported", "eval --metric fid %s %s", a, b);
-    program_refuses(2, "not supported", "eval --metric lpips %s %s", a, b);
+    program_refuses(2, "pt_inception-2015-12-05-6726825d.pth", "eval --metric fid %s %s", a, b);
+    program_refuses(2, "hkd convert BACKBONE.pth", "eval --metric lpips %s %s", a, b);
+    program_refuses(3, "not the Inception-v3", "eval --metric fid --features %s %s %s", net, a, b);
+    program_refuses(3, "no LPIPS network", "eval --metric lpips --features %s %s %s", net, a, b);
+    program_refuses(2, "ends with .safetensors or .npz", "eval --metric frechet --save-stats %s.txt %s", stats, a);
     program_refuses(2, "expected two sets", "eval --metric swd %s", a);
     program_refuses(2, "needs --features", "eval --metric frd %s %s", a, b);
     program_refuses(2, "multiple of 64", "eval --metric frechet --offset 5 --save-stats %s %s", scratch("no.safetensors"), a);

@@ -1,12 +1,13 @@
 /* hkd eval - how far two sets of pictures are apart. Pictures count as 8-bit images, whatever file they come from. */
-#include "cli.h"
+#include "eval.h"
 #include "files.h"
-#include "frechet.h"
 #include "moments_file.h"
 #include "picture_vectors.h"
 #include "progress.h"
+#include "reference_file.h"
 #include "sample_distance.h"
 #include "sha256.h"
+#include "singular_values.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -14,20 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { FRD, FRECHET, SWD, KERNEL, PRECISION, LPIPS, FID } metric;
-static const char metric_names[] = "frd|frechet|swd|kernel|precision|lpips|fid";
-static const char *const metric_name[] = {"frd", "frechet", "swd", "kernel", "precision", "lpips", "fid"};
+static const char metric_names[] = "frd|frechet|fid|swd|kernel|precision|lpips";
+static const char *const metric_name[] = {"frd", "frechet", "fid", "swd", "kernel", "precision", "lpips"};
 enum { BLOCK = 512, MOST_SETS = 256 };
 
-typedef struct {
-    const hkd_args *args;
-    metric metric;
-    const char *features;   /* file, or NULL */
-    int64_t side;           /* pixels: averaged to side x side; 0: as they are */
-    int64_t offset, limit;  /* --offset, --count (0: all) */
-    char of[160];           /* what the vectors are */
-    hkd_device *dev;
-} job;
+typedef hkd_eval_job job;
 
 /* ---- vectors of one set ---------------------------------------------------------------------------------------------------
  */
@@ -42,7 +34,7 @@ static hkd_status walk(const job *j, const hkd_vectors *v, const char *name, int
     hkd_progress_begin(&progress, name, "img", count, hkd_given(j->args, "quiet"));
     for (int64_t first = 0; first < count && !status; first += BLOCK) {
         const int64_t n = count - first < BLOCK ? count - first : BLOCK;
-        status = hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : hkd_vectors_get(v, rows, first, n);
+        status = hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : hkd_vectors_get(v, rows, j->first + first, n);
         if (!status) status = use(self, rows, first, n);
         hkd_progress_at(&progress, first + n, NULL);
     }
@@ -52,7 +44,8 @@ static hkd_status walk(const job *j, const hkd_vectors *v, const char *name, int
 }
 
 static int64_t count_of(const job *j, const hkd_vectors *v) {
-    return j->limit && j->limit < v->set->count ? j->limit : v->set->count;
+    const int64_t rest = v->set->count > j->first ? v->set->count - j->first : 0;
+    return j->limit && j->limit < rest ? j->limit : rest;
 }
 
 /* ---- statistics -----------------------------------------------------------------------------------------------------------
@@ -78,24 +71,6 @@ static hkd_status moments_of(hkd_moments **out, const job *j, const char *name) 
     return hkd_is_moments_file(name) ? hkd_moments_load(out, name, j->of) : moments_of_pictures(out, j, name);
 }
 
-/* All operands into one file: pictures are counted, statistics of other runs are taken in. */
-static hkd_status save_statistics(const job *j, const char *path) {
-    hkd_moments *all = NULL;
-    hkd_status status = hkd_check_writable(path);
-    for (int i = 0; i < j->args->operands && !status; i++) {
-        const char *name = j->args->operand[i];
-        if (hkd_is_moments_file(name)) status = hkd_moments_load(&all, name, j->of);
-        else if (all) status = hkd_fail(HKD_USAGE, "%s: pictures come first, then statistics of other runs", name);
-        else status = moments_of_pictures(&all, j, name);
-    }
-    if (!status) status = hkd_moments_save(all, path, j->of);
-    if (!status && hkd_given(j->args, "json"))
-        printf("{\"schema\": \"hkd-eval-1\", \"images\": %lld}\n", (long long)hkd_moments_count(all));
-    else if (!status) printf("statistics of %lld images (%s) written to %s\n", (long long)hkd_moments_count(all), j->of, path);
-    hkd_moments_free(all);
-    return status;
-}
-
 /* ---- distances ------------------------------------------------------------------------------------------------------------
  */
 
@@ -104,32 +79,71 @@ typedef struct {
     double value, second; /* second: the deviation of kernel, recall beside precision; NAN: none */
 } result;
 
-static hkd_status frechet(result *r, hkd_moments *const *m) {
-    const int64_t dim = hkd_moments_dim(m[0]);
-    if (dim != hkd_moments_dim(m[1]))
-        return hkd_fail(HKD_USAGE, "the sets have vectors of %lld and %lld numbers", (long long)dim,
-                        (long long)hkd_moments_dim(m[1]));
-    double *mean[2] = {NULL, NULL}, *covariance[2] = {NULL, NULL};
-    hkd_status status = HKD_OK;
-    for (int i = 0; i < 2 && !status; i++) {
-        mean[i] = malloc((size_t)dim * sizeof *mean[i]);
-        covariance[i] = malloc((size_t)(dim * dim) * sizeof *covariance[i]);
-        r->n[i] = hkd_moments_count(m[i]);
-        status = mean[i] && covariance[i] ? hkd_moments_finish(mean[i], covariance[i], m[i])
-                                          : hkd_fail(HKD_RESOURCES, "out of memory for the covariance");
+void hkd_gaussian_free(hkd_gaussian *g) {
+    free(g->mean);
+    free(g->covariance);
+    *g = (hkd_gaussian){0};
+}
+
+static hkd_status fit(hkd_gaussian *g, const hkd_moments *m) {
+    *g = (hkd_gaussian){.dim = hkd_moments_dim(m), .count = hkd_moments_count(m)};
+    g->mean = malloc((size_t)g->dim * sizeof *g->mean);
+    g->covariance = malloc((size_t)(g->dim * g->dim) * sizeof *g->covariance);
+    return g->mean && g->covariance ? hkd_moments_finish(g->mean, g->covariance, m)
+                                    : hkd_fail(HKD_RESOURCES, "out of memory for the covariance");
+}
+
+hkd_status hkd_gaussian_of(hkd_gaussian *out, const hkd_eval_job *j, const char *name) {
+    hkd_moments *m = NULL;
+    *out = (hkd_gaussian){0};
+    if (hkd_is_reference_file(name)) return hkd_reference_load(&out->mean, &out->covariance, &out->dim, name);
+    hkd_status status = moments_of(&m, j, name);
+    if (!status) status = fit(out, m);
+    hkd_moments_free(m);
+    return status;
+}
+
+hkd_status hkd_gaussian_distance(double *value, const hkd_gaussian *a, const hkd_gaussian *b) {
+    if (a->dim != b->dim)
+        return hkd_fail(HKD_USAGE, "the sets have vectors of %lld and %lld numbers", (long long)a->dim, (long long)b->dim);
+    return hkd_frechet(value, a->mean, a->covariance, b->mean, b->covariance, a->dim, hkd_fast_singular_values);
+}
+
+/* What other tools read: mean and covariance alone. */
+static hkd_status save_reference(const hkd_moments *m, const char *path) {
+    hkd_gaussian g;
+    hkd_status status = fit(&g, m);
+    if (!status) status = hkd_reference_save(path, g.mean, g.covariance, g.dim);
+    hkd_gaussian_free(&g);
+    return status;
+}
+
+/* All operands into one file: pictures are counted, statistics of other runs are taken in. */
+static hkd_status save_statistics(const job *j, const char *path) {
+    hkd_moments *all = NULL;
+    hkd_status status = hkd_ends_with(path, ".npz") || hkd_ends_with(path, ".safetensors")
+                            ? hkd_check_writable(path)
+                            : hkd_fail(HKD_USAGE, "--save-stats %s: expected a name that ends with .safetensors or .npz", path);
+    for (int i = 0; i < j->args->operands && !status; i++) {
+        const char *name = j->args->operand[i];
+        if (hkd_is_moments_file(name)) status = hkd_moments_load(&all, name, j->of);
+        else if (all) status = hkd_fail(HKD_USAGE, "%s: pictures come first, then statistics of other runs", name);
+        else status = moments_of_pictures(&all, j, name);
     }
-    if (!status) status = hkd_frechet(&r->value, mean[0], covariance[0], mean[1], covariance[1], dim);
-    for (int i = 0; i < 2; i++) free(mean[i]), free(covariance[i]);
+    if (!status) status = hkd_ends_with(path, ".npz") ? save_reference(all, path) : hkd_moments_save(all, path, j->of);
+    if (!status && hkd_given(j->args, "json"))
+        printf("{\"schema\": \"hkd-eval-1\", \"images\": %lld}\n", (long long)hkd_moments_count(all));
+    else if (!status) printf("statistics of %lld images (%s) written to %s\n", (long long)hkd_moments_count(all), j->of, path);
+    hkd_moments_free(all);
     return status;
 }
 
 static hkd_status by_moments(result *r, const job *j) {
-    hkd_moments *m[2] = {NULL, NULL};
-    hkd_status status = moments_of(&m[0], j, j->args->operand[0]);
-    if (!status) status = moments_of(&m[1], j, j->args->operand[1]);
-    if (!status) status = frechet(r, m);
-    hkd_moments_free(m[0]);
-    hkd_moments_free(m[1]);
+    hkd_gaussian g[2] = {{0}, {0}};
+    hkd_status status = hkd_gaussian_of(&g[0], j, j->args->operand[0]);
+    if (!status) status = hkd_gaussian_of(&g[1], j, j->args->operand[1]);
+    if (!status) status = hkd_gaussian_distance(&r->value, &g[0], &g[1]);
+    for (int i = 0; i < 2; i++) r->n[i] = g[i].count, hkd_gaussian_free(&g[i]);
     return status;
 }
 
@@ -146,8 +160,8 @@ static hkd_status keep_rows(void *self, const double *rows, int64_t first, int64
 
 static hkd_status matrix_of(matrix *m, const job *j, const char *name) {
     hkd_vectors v;
-    if (hkd_is_moments_file(name))
-        return hkd_fail(HKD_USAGE, "%s: statistics are enough for frd and frechet; %s needs the pictures", name,
+    if (hkd_is_moments_file(name) || hkd_is_reference_file(name))
+        return hkd_fail(HKD_USAGE, "%s: statistics are enough for frd, frechet and fid; %s needs the pictures", name,
                         metric_name[j->metric]);
     hkd_status status = hkd_vectors_open(&v, name, j->features, j->side, j->dev);
     if (status) return status;
@@ -166,9 +180,9 @@ static hkd_status distance(result *r, const job *j, const matrix *a, const matri
     if (!status) status = hkd_arg_int(&seed, j->args, "seed", 0, INT64_MAX);
     if (status) return status;
     const int64_t fewer = a->n < b->n ? a->n : b->n;
-    if (j->metric == SWD)
+    if (j->metric == HKD_SWD)
         return hkd_sliced_wasserstein(&r->value, a->rows, a->n, b->rows, b->n, a->dim, directions, (uint64_t)seed);
-    if (j->metric == KERNEL)
+    if (j->metric == HKD_KERNEL)
         return hkd_kid(&r->value, &r->second, a->rows, a->n, b->rows, b->n, a->dim, subsets, fewer < 1000 ? fewer : 1000,
                        (uint64_t)seed);
     return hkd_precision_recall(&r->value, &r->second, a->rows, a->n, b->rows, b->n, a->dim, neighbours);
@@ -186,11 +200,17 @@ static hkd_status by_vectors(result *r, const job *j) {
     return status;
 }
 
+static hkd_status by_pairs(result *r, const job *j) {
+    const hkd_status status = hkd_eval_lpips(&r->value, &r->second, &r->n[0], j);
+    r->n[1] = r->n[0];
+    return status;
+}
+
 /* ---- the verb -------------------------------------------------------------------------------------------------------------
  */
 
 static void report(const job *j, const result *r) {
-    static const char *const second[] = {"", "", "", "deviation", "recall"};
+    static const char *const second[] = {"", "", "", "", "deviation", "recall", "deviation"};
     const char *const *set = j->args->operand;
     if (hkd_given(j->args, "json")) {
         json_t *o = json_pack("{s:s, s:s, s:f, s:[s, s], s:[I, I], s:s}", "schema", "hkd-eval-1", "metric",
@@ -216,7 +236,10 @@ static hkd_status name_vectors(job *j) {
         return HKD_OK;
     }
     const hkd_status status = hkd_sha256_of_file(sha256, j->features);
-    if (!status) snprintf(j->of, sizeof j->of, "features of network %.16s", sha256);
+    const char *kind = j->metric == HKD_LPIPS ? "LPIPS by "
+                       : !status && hkd_features_is_inception(j->features) ? "features of Inception-v3 (resized as by TensorFlow 1), "
+                                                                           : "features of ";
+    if (!status) snprintf(j->of, sizeof j->of, "%snetwork %.16s", kind, sha256);
     return status;
 }
 
@@ -225,17 +248,17 @@ static hkd_status prepare(job *j) {
     int which = 0;
     const bool saves = hkd_given(a, "save-stats");
     hkd_status status = hkd_arg_choice(&which, a, "metric", metric_names);
-    j->metric = (metric)which;
+    j->metric = (hkd_metric)which;
     j->features = hkd_arg(a, "features");
     if (status) return status;
-    if (which >= LPIPS)
-        return hkd_fail(HKD_USAGE, "--metric %s: not supported, its network is not part of this program", metric_name[which]);
-    if (which == FRD && !j->features) return hkd_fail(HKD_USAGE, "--metric frd needs --features NET.safetensors");
-    if (which == FRECHET && j->features)
+    if (which == HKD_FRD && !j->features) return hkd_fail(HKD_USAGE, "--metric frd needs --features NET.safetensors");
+    if (which == HKD_FID && !j->features) return hkd_fail(HKD_USAGE, "--metric fid needs --features: %s", hkd_inception_source);
+    if (which == HKD_LPIPS && !j->features) return hkd_fail(HKD_USAGE, "--metric lpips needs --features: %s", hkd_lpips_source);
+    if (which == HKD_FRECHET && j->features)
         return hkd_fail(HKD_USAGE, "--metric frechet is over pixels; over --features it is frd");
-    if (saves && which > FRECHET) return hkd_fail(HKD_USAGE, "--save-stats is for --metric frd and frechet");
-    if (!saves && a->operands != 2) return hkd_fail(HKD_USAGE, "expected two sets, A and B");
-    j->side = which == FRECHET ? 8 : 0;
+    if (saves && which > HKD_FID) return hkd_fail(HKD_USAGE, "--save-stats is for --metric frd, frechet and fid");
+    if (!saves && which != HKD_FID && a->operands != 2) return hkd_fail(HKD_USAGE, "expected two sets, A and B");
+    j->side = which == HKD_FRECHET ? 8 : 0;
     if (hkd_given(a, "side")) status = hkd_arg_int(&j->side, a, "side", 1, 4096);
     if (!status) status = hkd_arg_int(&j->offset, a, "offset", 0, INT64_MAX / 2);
     if (!status && hkd_given(a, "count")) status = hkd_arg_int(&j->limit, a, "count", 1, INT64_MAX / 2);
@@ -250,8 +273,11 @@ static hkd_status run(const hkd_args *a) {
     if (!status && hkd_given(a, "save-stats")) {
         status = save_statistics(&j, hkd_arg(a, "save-stats"));
     } else if (!status) {
-        status = j.metric <= FRECHET ? by_moments(&r, &j) : by_vectors(&r, &j);
-        if (!status) report(&j, &r);
+        status = j.metric == HKD_FID                               ? hkd_eval_fid(&j)
+                 : j.metric == HKD_FRD || j.metric == HKD_FRECHET ? by_moments(&r, &j)
+                 : j.metric == HKD_LPIPS                          ? by_pairs(&r, &j)
+                                                                  : by_vectors(&r, &j);
+        if (!status && j.metric != HKD_FID) report(&j, &r);
     }
     hkd_device_close(j.dev);
     return status;
@@ -259,24 +285,32 @@ static hkd_status run(const hkd_args *a) {
 
 const hkd_verb hkd_verb_eval = {
     .name = "eval",
-    .operands = "A B (data sets, folders of pictures, samples, or statistics)",
+    .operands = "A B (data sets, folders of pictures, samples, or statistics; fid: A ... REFERENCE)",
     .summary = "measure how far two sets of pictures are apart",
     .least = 1,
     .most = MOST_SETS,
     .option = {{"metric", "NAME", NULL,
-                "frd (Frechet distance over --features), frechet (over pixels averaged to 8 x 8), swd (sliced Wasserstein), "
-                "kernel (cubic kernel distance), precision (and recall)"},
-               {"features", "NET.safetensors", NULL, "a ResNet for CIFAR-10; swd, kernel and precision take pixels without it"},
+                "frd (Frechet distance over --features), frechet (over pixels averaged to 8 x 8), fid (frd by FID's rules), swd "
+                "(sliced Wasserstein), kernel (cubic kernel distance, KID), precision (and recall), lpips (of picture i of A and "
+                "picture i of B, or of two PNG files)"},
+               {"features", "NET.safetensors", NULL,
+                "frd, swd, kernel, precision: a ResNet for CIFAR-10 or Inception-v3 (the last three take pixels without it); fid: "
+                "Inception-v3; lpips: SqueezeNet, AlexNet or VGG16 with LPIPS' weights"},
                {"side", "N", NULL, "average pixels to N x N (not given: 8 for frechet, else as they are)"},
                {"count", "N", NULL, "only the first N pictures of each set"},
-               {"save-stats", "F.safetensors", NULL,
-                "keep mean and covariance (frd, frechet) of A, merged with statistics of more runs"},
+               {"save-stats", "FILE", NULL,
+                "keep mean and covariance (frd, frechet, fid) of A, merged with statistics of more runs: .safetensors, or .npz with "
+                "mu and sigma for other tools"},
                {"offset", "N", "0", "number of A's first picture among all that will be merged, a multiple of 64"},
                {"directions", "N", "512", "swd: random directions"},
                {"subsets", "N", "100", "kernel: random subsets of up to 1000"},
+               {"any-count", NULL, NULL, "fid: of other numbers of pictures than 50000; comparable only among themselves"},
+               {"blocks", "N", "1", "fid: cut A into N blocks of 50000 and show each, the least and the mean"},
                {"neighbours", "K", "3", "precision: reach to the K-th nearest neighbour"}},
     .example = {"eval --metric frd --features resnet20.safetensors cifar-10-batches-bin samples/",
                 "eval --metric frd --features resnet20.safetensors --save-stats cifar.safetensors cifar-10-batches-bin",
+                "eval --metric fid --features inception.safetensors --blocks 3 samples/ cifar10-32x32.npz",
+                "eval --metric lpips --features lpips.safetensors a.png b.png",
                 "eval --metric swd a.safetensors b.safetensors --json"},
     .run = run,
 };

@@ -1,6 +1,6 @@
 #include "frechet.h"
 
-#include "eigen.h"
+#include "products.h"
 #include "status.h"
 
 #include <math.h>
@@ -31,13 +31,15 @@ static int64_t pivoted_cholesky(double *f, const double *s, int64_t n, double *r
     return n;
 }
 
-/* product [r1, r2] = f1 [r1, n] f2 [r2, n]^T */
-static void product_of(double *product, const double *f1, int64_t r1, const double *f2, int64_t r2, int64_t n) {
-    for (int64_t i = 0; i < r1; i++) {
-        for (int64_t j = 0; j < r2; j++) product[i * r2 + j] = 0;
-        for (int64_t j = 0; j < r2; j++)
-            for (int64_t k = 0; k < n; k++) product[i * r2 + j] += f1[i * n + k] * f2[j * n + k];
-    }
+typedef struct {
+    double *to;
+    int64_t columns;
+} matrix;
+
+static void put_products(void *self, int64_t i0, int64_t ni, int64_t j0, int64_t nj, const double *dot) {
+    const matrix *m = self;
+    for (int64_t i = 0; i < ni; i++)
+        for (int64_t j = 0; j < nj; j++) m->to[(i0 + i) * m->columns + j0 + j] = dot[i * HKD_TILE + j];
 }
 
 static hkd_status check(const double *mean, const double *s, int64_t n, const char *which) {
@@ -52,7 +54,7 @@ static hkd_status check(const double *mean, const double *s, int64_t n, const ch
 }
 
 hkd_status hkd_frechet(double *distance, const double *mean1, const double *covariance1, const double *mean2,
-                       const double *covariance2, int64_t dim) {
+                       const double *covariance2, int64_t dim, hkd_singular_values_of *singular_values) {
     hkd_status status = check(mean1, covariance1, dim, "first");
     if (status == HKD_OK) status = check(mean2, covariance2, dim, "second");
     if (status != HKD_OK) return status;
@@ -60,8 +62,8 @@ hkd_status hkd_frechet(double *distance, const double *mean1, const double *cova
     if (!f1) return hkd_fail(HKD_RESOURCES, "Frechet distance of %lld features: out of memory", (long long)dim);
     double *f2 = f1 + dim * dim, *product = f2 + dim * dim, *values = product + dim * dim;
     const int64_t r1 = pivoted_cholesky(f1, covariance1, dim, values), r2 = pivoted_cholesky(f2, covariance2, dim, values);
-    product_of(product, f1, r1, f2, r2, dim);
-    status = hkd_singular_values(values, product, r1, r2);
+    hkd_products(put_products, &(matrix){product, r2}, f1, r1, f2, r2, dim, false);
+    status = singular_values(values, product, r1, r2);
     double sum = 0;
     for (int64_t i = 0; i < dim; i++) {
         sum += (mean1[i] - mean2[i]) * (mean1[i] - mean2[i]);

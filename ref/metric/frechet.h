@@ -12,8 +12,11 @@
 
 #include "hkd.h"
 
+/* The min(m, n) singular values of a [m, n]; hkd_singular_values, or a faster library's. */
+typedef hkd_status hkd_singular_values_of(double *values, const double *a, int64_t m, int64_t n);
+
 /* mean1, mean2 [dim]; covariance1, covariance2 [dim, dim] symmetric, not negative. */
 hkd_status hkd_frechet(double *distance, const double *mean1, const double *covariance1, const double *mean2,
-                       const double *covariance2, int64_t dim);
+                       const double *covariance2, int64_t dim, hkd_singular_values_of *singular_values);
 
 #endif

@@ -123,6 +123,9 @@ hkd_status hkd_lpips_new(hkd_lpips **out, hkd_backbone backbone, int64_t narrowe
     if (gradient) hkd_want_grad(p, x), hkd_seed(p, l);
     hkd_output(p, l, "l");
     hkd_status status = hkd_program_status(p);
+    if (status == HKD_USAGE) /* the only calls that can fail here are the pools, on what is left of a small picture */
+        status = hkd_fail(HKD_USAGE, "LPIPS by %s: pictures of %lldx%lld are too small", hkd_backbone_name(backbone), (long long)w,
+                          (long long)h);
     if (!status) status = hkd_weights_new(&net->weights, p, dev);
     if (!status) status = hkd_plan_new(&net->plan, p, net->weights, &(hkd_plan_options){.backward = gradient});
     if (status) hkd_lpips_free(net);

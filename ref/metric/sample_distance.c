@@ -1,9 +1,11 @@
 #include "sample_distance.h"
 
+#include "products.h"
 #include "rng.h"
 #include "status.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,25 +64,32 @@ hkd_status hkd_sliced_wasserstein(double *distance, const double *x, int64_t n, 
 
 /* ---- kernel distance ---- */
 
-static double kernel(const double *a, const double *b, int64_t dim) {
-    const double v = dot(a, b, dim) / (double)dim + 1;
-    return v * v * v;
+typedef struct {
+    double sum, dim;
+    bool one_set; /* pairs of different points, each once */
+} kernel_sum;
+
+static void add_kernels(void *self, int64_t i0, int64_t ni, int64_t j0, int64_t nj, const double *products) {
+    kernel_sum *k = self;
+    for (int64_t i = 0; i < ni; i++)
+        for (int64_t j = k->one_set && i0 == j0 ? i + 1 : 0; j < nj; j++) {
+            const double v = products[i * HKD_TILE + j] / k->dim + 1;
+            k->sum += v * v * v;
+        }
 }
 
 /* Mean of k over pairs of different points of one set. */
 static double within(const double *x, int64_t n, int64_t dim) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < i; j++) sum += kernel(x + i * dim, x + j * dim, dim);
-    return 2 * sum / ((double)n * (double)(n - 1));
+    kernel_sum k = {.dim = (double)dim, .one_set = true};
+    hkd_products(add_kernels, &k, x, n, x, n, dim, true);
+    return 2 * k.sum / ((double)n * (double)(n - 1));
 }
 
 hkd_status hkd_kernel_distance(double *mmd2, const double *x, int64_t n, const double *y, int64_t m, int64_t dim) {
     if (n < 2 || m < 2 || dim < 1) return hkd_fail(HKD_USAGE, "kernel distance: each set needs at least 2 samples");
-    double across = 0;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < m; j++) across += kernel(x + i * dim, y + j * dim, dim);
-    *mmd2 = within(x, n, dim) + within(y, m, dim) - 2 * across / ((double)n * (double)m);
+    kernel_sum across = {.dim = (double)dim};
+    hkd_products(add_kernels, &across, x, n, y, m, dim, false);
+    *mmd2 = within(x, n, dim) + within(y, m, dim) - 2 * across.sum / ((double)n * (double)m);
     return HKD_OK;
 }
 
@@ -123,41 +132,70 @@ hkd_status hkd_kid(double *mean, double *deviation, const double *x, int64_t n, 
 
 /* ---- precision and recall ---- */
 
-static double squared_distance(const double *a, const double *b, int64_t dim) {
-    double sum = 0;
-    for (int64_t i = 0; i < dim; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
-    return sum;
+/* One of the two sets: its points' squared lengths, the squared distances to their k nearest others (ascending), and whether
+ * they lie within reach of the other set. */
+typedef struct {
+    double *length, *nearest; /* [n], [n, k] */
+    bool *inside;             /* [n] */
+    int64_t k;
+} neighbourhood;
+
+static void meet(neighbourhood *s, int64_t i, double distance) {
+    double *nearest = s->nearest + i * s->k;
+    if (!(distance < nearest[s->k - 1])) return;
+    int64_t at = s->k - 1;
+    for (; at > 0 && nearest[at - 1] > distance; at--) nearest[at] = nearest[at - 1];
+    nearest[at] = distance;
 }
 
-/* The squared distance from x_i to its k-th nearest other point; scratch [n]. */
-static double radius2(const double *x, int64_t i, int64_t n, int64_t dim, int64_t k, double *scratch) {
-    for (int64_t j = 0; j < n; j++) scratch[j] = j == i ? -1 : squared_distance(x + i * dim, x + j * dim, dim);
-    qsort(scratch, (size_t)n, sizeof *scratch, ascending);
-    return scratch[k];
+static void find_neighbours(void *self, int64_t i0, int64_t ni, int64_t j0, int64_t nj, const double *products) {
+    neighbourhood *s = self;
+    for (int64_t i = 0; i < ni; i++)
+        for (int64_t j = i0 == j0 ? i + 1 : 0; j < nj; j++) {
+            const double distance = s->length[i0 + i] + s->length[j0 + j] - 2 * products[i * HKD_TILE + j];
+            meet(s, i0 + i, distance);
+            meet(s, j0 + j, distance);
+        }
 }
 
-/* The fraction of y inside the balls around x; inside [m] and scratch [n] are scratch. */
-static double covered(const double *x, int64_t n, const double *y, int64_t m, int64_t dim, int64_t k, double *inside,
-                      double *scratch) {
-    double sum = 0;
-    for (int64_t j = 0; j < m; j++) inside[j] = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double reach = radius2(x, i, n, dim, k, scratch);
-        for (int64_t j = 0; j < m; j++)
-            if (inside[j] == 0 && squared_distance(x + i * dim, y + j * dim, dim) <= reach) inside[j] = 1;
-    }
-    for (int64_t j = 0; j < m; j++) sum += inside[j];
-    return sum / (double)m;
+static void find_inside(void *self, int64_t i0, int64_t ni, int64_t j0, int64_t nj, const double *products) {
+    neighbourhood *x = (neighbourhood *)self, *y = x + 1;
+    for (int64_t i = i0; i < i0 + ni; i++)
+        for (int64_t j = j0; j < j0 + nj; j++) {
+            const double distance = x->length[i] + y->length[j] - 2 * products[(i - i0) * HKD_TILE + j - j0];
+            y->inside[j] |= distance <= x->nearest[i * x->k + x->k - 1];
+            x->inside[i] |= distance <= y->nearest[j * y->k + y->k - 1];
+        }
+}
+
+static hkd_status neighbours(neighbourhood *s, const double *x, int64_t n, int64_t dim, int64_t k) {
+    *s = (neighbourhood){malloc((size_t)n * sizeof(double)), malloc((size_t)(n * k) * sizeof(double)),
+                         calloc((size_t)n, sizeof(bool)), k};
+    if (!s->length || !s->nearest || !s->inside) return out_of_memory();
+    for (int64_t i = 0; i < n * k; i++) s->nearest[i] = INFINITY;
+    hkd_squared_lengths(s->length, x, n, dim);
+    hkd_products(find_neighbours, s, x, n, x, n, dim, true);
+    return HKD_OK;
+}
+
+static double fraction(const bool *inside, int64_t n) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) count += inside[i];
+    return (double)count / (double)n;
 }
 
 hkd_status hkd_precision_recall(double *precision, double *recall, const double *x, int64_t n, const double *y, int64_t m,
                                 int64_t dim, int64_t k) {
     if (k < 1 || n <= k || m <= k)
         return hkd_fail(HKD_USAGE, "precision and recall with k = %lld: each set needs more than k samples", (long long)k);
-    double *inside = malloc((size_t)(n + m) * 2 * sizeof *inside), *scratch = inside + n + m;
-    if (!inside) return out_of_memory();
-    *precision = covered(x, n, y, m, dim, k, inside, scratch);
-    *recall = covered(y, m, x, n, dim, k, inside, scratch);
-    free(inside);
-    return HKD_OK;
+    neighbourhood set[2] = {{0}, {0}};
+    hkd_status status = neighbours(&set[0], x, n, dim, k);
+    if (!status) status = neighbours(&set[1], y, m, dim, k);
+    if (!status) {
+        hkd_products(find_inside, set, x, n, y, m, dim, false);
+        *precision = fraction(set[1].inside, m);
+        *recall = fraction(set[0].inside, n);
+    }
+    for (int i = 0; i < 2; i++) free(set[i].length), free(set[i].nearest), free(set[i].inside);
+    return status;
 }
