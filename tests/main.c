@@ -40,6 +40,7 @@
     X(os) \
     X(pickle) \
     X(paths) \
+    X(perceptual) \
     X(precond) \
     X(rng) \
     X(safetensors) \

@@ -40,7 +40,7 @@ static hkd_status label_of(const hkd_trajectories *self, int64_t index, int *lab
 static const hkd_images images = {PICTURES, picture, NULL};
 static const hkd_trajectories trajectories = {PICTURES, STATES, levels, NULL, state, label_of, NULL};
 static const hkd_edm_objective edm = {&images, -1.2, 1.2, true, 3};
-static const hkd_hkd_objective hkd = {&trajectories, 3, 3};
+static const hkd_hkd_objective hkd = {.trajectories = &trajectories, .times = 3, .seed = 3};
 
 typedef struct {
     hkd_device *dev;

@@ -3,6 +3,7 @@
 #include "fit.h"
 #include "init.h"
 #include "lists.h"
+#include "perceptual.h"
 #include "rng.h"
 #include "training.h"
 #include "trajectory_file.h"
@@ -24,6 +25,7 @@ typedef struct {
     hkd_trajectories trajectories;
     hkd_edm_objective edm;
     hkd_hkd_objective hkd;
+    perceptual_term perceptual;
     hkd_train_settings settings;
     hkd_trainer *trainer;
     char text[2048]; /* the settings as text: what a checkpoint must agree with */
@@ -197,7 +199,7 @@ static hkd_status start_hkd(job *j) {
         return hkd_fail(HKD_BAD_FILE, "%s: its pictures have another size than the teacher's", dir);
     j->hkd = (hkd_hkd_objective){.trajectories = &j->trajectories, .times = (int)times, .seed = (uint64_t)seed};
     j->settings.hkd = &j->hkd;
-    return HKD_OK;
+    return perceptual_start(&j->perceptual, &j->hkd, j->args, c, j->dev);
 }
 
 /* ---- the run ---- */
@@ -224,13 +226,13 @@ static hkd_status read_settings(job *j, bool distil) {
     if (s->micro_batch > samples) s->micro_batch = samples;
     snprintf(j->text, sizeof j->text,
              "objective=%s data=%s hierarchy=%s times=%d batch=%lld micro=%lld images=%lld epoch=%lld lr=%.17g warmup=%.17g "
-             "gamma=%.17g cosine=%d clip=%.17g optimizer=%s xflip=%d seed=%s frozen=%s",
+             "gamma=%.17g cosine=%d clip=%.17g optimizer=%s xflip=%d seed=%s frozen=%s perceptual=%s",
              distil ? "hkd" : "edm", hkd_arg(j->args, distil && !j->live ? "trajectories" : distil ? "teacher" : "data"),
                  hkd_arg(j->args, "hierarchy"),
              distil ? j->hkd.times : 0, (long long)s->batch, (long long)s->micro_batch, (long long)s->images,
              (long long)s->epoch_images, s->lr, s->lr_warmup_images, s->lr_gamma, s->lr_cosine, s->optimizer.clip,
              hkd_arg(j->args, "optimizer"), j->edm.xflip, hkd_arg(j->args, "seed"),
-             hkd_given(j->args, "freeze-operators") ? hkd_arg(j->args, "freeze-operators") : "no");
+             hkd_given(j->args, "freeze-operators") ? hkd_arg(j->args, "freeze-operators") : "no", j->perceptual.text);
     return status;
 }
 
@@ -302,6 +304,7 @@ static hkd_status run(const hkd_args *args) {
     hkd_fit_free(&j.fit);
     free((void *)(uintptr_t)j.cloud.points);
     training_images_free(&j.data);
+    perceptual_end(&j.perceptual);
     hkd_device_close(j.dev);
     return status;
 }
@@ -331,6 +334,10 @@ const hkd_verb hkd_verb_train = {
         {"trajectory-steps", "N", "18", "hkd: steps of the Karras grid (2N - 1 evaluations each)"},
         {"full-precision", NULL, NULL, "hkd: store trajectories in float32 instead of float16"},
         {"times", "N", "4", "hkd: times per trajectory and step besides T; 0: no trajectory-consistency loss"},
+        {"perceptual", "lpips:FILE", NULL, "hkd: add LPIPS to the squared error (see `hkd eval --help` for the file)"},
+        {"lambda1", "power|tower|one", "power", "hkd: weight of the squared error beside it: 10^(-3p), 10^(-(3^p)) with p = "
+                                                "epoch/epochs, or 1"},
+        {"lambda2", "X", "1", "hkd: weight of the perceptual term"},
         {"hierarchy", "KIND", "full", "hkd: full, bottleneck, shared or none (no Koopman operators)"},
         {"freeze-operators", "S", NULL, "hkd: operators are drawn from N(0, S^2) and not trained. The encoder is told the "
                                         "noise level "

@@ -48,6 +48,22 @@ typedef struct {
 } hkd_edm_objective;
 hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first);
 
+/* A second distance beside the squared error, usually a network's. The training loop knows no other network than the model. */
+typedef struct hkd_perceptual {
+    /* l [n] between x and y [n, size], values about [-1, 1]; dx [n, size] = d (sum over i of weight[i] l[i]) / dx. */
+    hkd_status (*distance)(const struct hkd_perceptual *self, double *l, double *dx, const double *x, const double *y,
+                           const double *weight, int64_t n);
+    void *context;
+} hkd_perceptual;
+
+/* The weight of the squared error beside it, over p = epoch / epochs of the run. The paper's exponent is printed so that it can
+ * be read in two ways (hkd.md C11). */
+typedef enum {
+    HKD_LAMBDA_POWER, /* 10^(-3 p): from 1 to 1/1000 */
+    HKD_LAMBDA_TOWER, /* 10^(-(3^p)): from 1/10 to 1/1000 */
+    HKD_LAMBDA_ONE
+} hkd_lambda;
+
 /* HKD's distillation (paper Eq. 6, Algorithm 1): for every trajectory the state at T and `times` states drawn uniformly from
  * the others, each to be carried to the picture at the trajectory's end. loss = d_T + mean of the others (hkd.md C10). Fills
  * 1 + times samples per trajectory, the one at T first. */
@@ -55,6 +71,9 @@ typedef struct {
     const hkd_trajectories *trajectories;
     int times;            /* 4; 0: no trajectory-consistency loss */
     uint64_t seed;
+    const hkd_perceptual *perceptual; /* NULL: d is the mean squared error; else d = lambda_1 MSE + lambda_2 perceptual */
+    hkd_lambda lambda1;
+    double lambda2;       /* 1 */
 } hkd_hkd_objective;
 hkd_status hkd_hkd_fill(const hkd_hkd_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first);
 

@@ -10,7 +10,10 @@ enum { MOST = 256 }; /* samples in one pass */
 
 static int64_t samples_per_image(const hkd_train_settings *s) { return s->hkd ? 1 + s->hkd->times : 1; }
 
-/* The network and its loss for `n` samples: l [n] is an output whose upstream gradient is the samples' weights. */
+static const hkd_perceptual *perceptual_of(const hkd_train_settings *s) { return s->hkd ? s->hkd->perceptual : NULL; }
+
+/* The network and its loss for `n` samples: l [n] is an output whose upstream gradient is the samples' weights.
+ * A perceptual term adds its own gradient to that of the result. */
 static hkd_program *record(const hkd_config *c, const hkd_train_settings *s, int64_t n) {
     hkd_net net = {.p = hkd_program_new(), .config = c, .training = true};
     if (!net.p) return NULL;
@@ -24,6 +27,7 @@ static hkd_program *record(const hkd_config *c, const hkd_train_settings *s, int
                                 : hkd_apply(net.p, "edm_loss", NULL, 3, d, target, in.sigma);
     hkd_output(net.p, loss, "loss");
     hkd_seed(net.p, loss);
+    if (perceptual_of(s)) hkd_output(net.p, d, "result"), hkd_seed(net.p, d);
     return net.p;
 }
 
@@ -82,9 +86,33 @@ double hkd_train_lr(const hkd_train_settings *s, int64_t images) {
     return lr;
 }
 
+double hkd_train_lambda1(const hkd_train_settings *s, int64_t images) {
+    if (!perceptual_of(s) || s->hkd->lambda1 == HKD_LAMBDA_ONE) return 1;
+    const int64_t epoch = s->epoch_images > 0 ? images / s->epoch_images : 0;
+    const double progress = s->images > 0 ? (double)(epoch * s->epoch_images) / (double)s->images : 0;
+    return hkd_pow(10, s->hkd->lambda1 == HKD_LAMBDA_POWER ? -3 * progress : -hkd_pow(3, progress));
+}
+
 static hkd_status put(const hkd_trainer *t, const char *name, const double *data, int64_t at, int64_t width) {
     const hkd_tensor *tensor = hkd_plan_named(t->plan, name);
     return tensor && data ? t->model->dev->upload(t->model->dev, tensor, data + at * width, HKD_F64) : HKD_OK;
+}
+
+/* After forward: the perceptual term of samples at .. at + micro_batch goes to p, its gradient to where the result's collects. */
+static hkd_status perceive(hkd_trainer *t, double *p, int64_t at) {
+    const hkd_train_batch *b = t->batch;
+    const hkd_perceptual *term = perceptual_of(&t->settings);
+    const hkd_var result = hkd_find_var(t->program, "result");
+    const int64_t n = t->settings.micro_batch;
+    hkd_device *dev = t->model->dev;
+    double weight[MOST], *d = malloc((size_t)(2 * n * b->size) * sizeof *d + 1), *dx = d + n * b->size;
+    hkd_status status = d ? dev->download(dev, d, HKD_F64, hkd_plan_tensor(t->plan, result))
+                          : hkd_fail(HKD_RESOURCES, "out of memory for training");
+    for (int64_t i = 0; i < n; i++) weight[i] = t->settings.hkd->lambda2 * b->weight[at + i];
+    if (!status) status = term->distance(term, p, dx, d, b->target + at * b->size, weight, n);
+    if (!status) status = dev->upload(dev, hkd_plan_grad(t->plan, result), dx, HKD_F64);
+    free(d);
+    return status;
 }
 
 /* Samples at .. at + micro_batch, forward and backward; their losses go to l. */
@@ -92,21 +120,27 @@ static hkd_status pass(hkd_trainer *t, double *l, int64_t at) {
     const hkd_train_batch *b = t->batch;
     hkd_device *dev = t->model->dev;
     const hkd_var loss = hkd_find_var(t->program, "loss");
-    double decoder_sigma[MOST];
+    const int64_t n = t->settings.micro_batch;
+    const double lambda1 = hkd_train_lambda1(&t->settings, t->images);
+    double decoder_sigma[MOST], weight[MOST], p[MOST];
     hkd_status status = HKD_OK;
-    for (int64_t i = 0; i < t->settings.micro_batch; i++) decoder_sigma[i] = t->model->config.decoder_sigma;
+    for (int64_t i = 0; i < n; i++) decoder_sigma[i] = t->model->config.decoder_sigma, weight[i] = lambda1 * b->weight[at + i];
     status = put(t, "x", b->x, at, b->size);
     if (!status) status = put(t, "target", b->target, at, b->size);
     if (!status) status = put(t, "sigma", b->sigma, at, 1);
     if (!status) status = put(t, "dt", b->dt, at, 1);
     if (!status) status = put(t, "decoder_sigma", decoder_sigma, 0, 1);
     if (!status) status = put(t, "class_labels", b->class_labels, at, t->model->config.label_dim);
-    if (!status) status = dev->upload(dev, hkd_plan_grad(t->plan, loss), b->weight + at, HKD_F64);
+    if (!status) status = dev->upload(dev, hkd_plan_grad(t->plan, loss), weight, HKD_F64);
     if (!status && t->model->config.dropout > 0)
         status = hkd_plan_set(t->plan, "dropout", "first_index", (double)(t->images * samples_per_image(&t->settings) + at));
     if (!status) status = hkd_plan_forward(t->plan);
+    if (!status && perceptual_of(&t->settings)) status = perceive(t, p, at);
     if (!status) status = hkd_plan_backward(t->plan);
-    return status ? status : dev->download(dev, l + at, HKD_F64, hkd_plan_tensor(t->plan, loss));
+    if (!status) status = dev->download(dev, l + at, HKD_F64, hkd_plan_tensor(t->plan, loss));
+    for (int64_t i = 0; i < n && !status && perceptual_of(&t->settings); i++)
+        l[at + i] = lambda1 * l[at + i] + t->settings.hkd->lambda2 * p[i];
+    return status;
 }
 
 static void summarise(const hkd_trainer *t, const double *l, hkd_train_row *row) {

@@ -51,7 +51,8 @@ void hkd_trainer_free(hkd_trainer *t); /* NULL is fine */
  * weights are as before the step. */
 hkd_status hkd_trainer_step(hkd_trainer *t, hkd_train_row *row);
 
-/* Learning rate after `images` pictures. */
+/* Learning rate, and the weight of the squared error beside a perceptual term (1 without), after `images` pictures. */
 double hkd_train_lr(const hkd_train_settings *s, int64_t images);
+double hkd_train_lambda1(const hkd_train_settings *s, int64_t images);
 
 #endif
