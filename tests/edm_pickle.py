@@ -1,9 +1,11 @@
 """Writes a pickled EDM network with Python's standard library alone: the structure of NVIDIA's files, tensors of known values.
 
-    python3 edm_pickle.py OUT KIND [PROTOCOL]      KIND: ddpmpp, ncsnpp, cond, vp, cifar10, evil, missing, shape, lies
+    python3 edm_pickle.py OUT KIND [PROTOCOL]      KIND: ddpmpp, ncsnpp, cond, vp, ve, iddpm, evil, missing, shape,
+                                                   lies; cifar10, cond-ve, ffhq: full size, but hollow
 
 Names, shapes and nesting are written down from the description of the network, not from this project's code. Element i of a
-tensor is ((1103515245 i + hash(name)) mod 2^16) / 2^16 - 1/2, exact in float32.
+tensor is ((1103515245 i + hash(name)) mod 2^16) / 2^16 - 1/2, exact in float32. Tensors of hollow networks have one stored
+element, which strides of 0 make as many of as the shape asks for.
 """
 import array, io, os, pickle, struct, sys, types
 from collections import OrderedDict
@@ -39,6 +41,9 @@ class Call:
         return self.reduced
 
 
+HOLLOW = False
+
+
 def name_hash(name):
     h = 5381
     for c in name.encode():
@@ -72,6 +77,8 @@ def tensor(name, shape):
     for extent in reversed(shape):
         stride.insert(0, count)
         count *= extent
+    if HOLLOW and not name.endswith("resample_filter"):
+        count, stride = 1, [0] * len(shape)
     storage = Call(load_from_bytes, (stream(values(name, count)),))
     return Call(rebuild_tensor, (storage, 0, tuple(shape), tuple(stride), False, OrderedDict()))
 
@@ -128,7 +135,7 @@ def block(path, cin, cout, emb, taps=0, attention=False):
     return persistent("UNetBlock", module_state(OrderedDict(), OrderedDict(), m, in_channels=cin, skip_scale=skip_scale))
 
 
-def unet(res, classes, channels, mult, blocks, attention, fourier, augment=9):
+def unet(res, classes, channels, mult, blocks, attention, fourier, outputs, augment=9):
     taps, emb = (4 if fourier else 2), 4 * channels
     noise = channels * (2 if fourier else 1)
     m = OrderedDict()
@@ -174,12 +181,12 @@ def unet(res, classes, channels, mult, blocks, attention, fourier, augment=9):
             dec["%s_block%d" % (at, i)] = block("model.dec.%s_block%d" % (at, i), cin, out, emb, attention=attend)
             width = out
     dec["%dx%d_aux_norm" % (res, res)] = norm("model.dec.%dx%d_aux_norm" % (res, res), width)
-    dec["%dx%d_aux_conv" % (res, res)] = conv("model.dec.%dx%d_aux_conv" % (res, res), width, 3, 3)
+    dec["%dx%d_aux_conv" % (res, res)] = conv("model.dec.%dx%d_aux_conv" % (res, res), width, outputs, 3)
     for name, part in (("enc", enc), ("dec", dec)):
         holder = ModuleDict.__new__(ModuleDict)
         holder.__dict__.update(module_state(OrderedDict(), OrderedDict(), part))
         m[name] = holder
-    kwargs = dict(img_resolution=res, in_channels=3, out_channels=3, label_dim=classes, augment_dim=augment, dropout=0.13,
+    kwargs = dict(img_resolution=res, in_channels=3, out_channels=outputs, label_dim=classes, augment_dim=augment, dropout=0.13,
                   model_channels=channels, channel_mult=list(mult), num_blocks=blocks, attn_resolutions=list(attention))
     if fourier:
         kwargs.update(embedding_type="fourier", encoder_type="residual", channel_mult_noise=2, resample_filter=[1, 3, 3, 1])
@@ -187,11 +194,15 @@ def unet(res, classes, channels, mult, blocks, attention, fourier, augment=9):
 
 
 def network(res=16, classes=0, channels=8, mult=(1, 2), blocks=1, attention=(8,), fourier=False, precond="EDMPrecond"):
-    m = OrderedDict(model=unet(res, classes, channels, mult, blocks, attention, fourier))
+    outputs = 6 if precond == "iDDPMPrecond" else 3  # a variance beside each value
+    m = OrderedDict(model=unet(res, classes, channels, mult, blocks, attention, fourier, outputs))
     state = module_state(OrderedDict(), OrderedDict(), m, img_resolution=res, img_channels=3, label_dim=classes, use_fp16=False,
                          sigma_min=0, sigma_max=float("inf"))
     vp = dict(beta_d=19.9, beta_min=0.1, M=1000, epsilon_t=1e-5)
-    state.update(dict(sigma_data=0.5) if precond == "EDMPrecond" else vp)
+    iddpm = dict(C_1=0.001, C_2=0.008, M=1000)
+    state.update(dict(EDMPrecond=dict(sigma_data=0.5), VPPrecond=vp, VEPrecond=dict(), iDDPMPrecond=iddpm)[precond])
+    if precond == "iDDPMPrecond":
+        state["_buffers"]["u"] = tensor("u", (1001,))
     return persistent(precond, state, img_resolution=res, img_channels=3, label_dim=classes, model_type="SongUNet")
 
 
@@ -200,9 +211,14 @@ def modules_of(call):
 
 
 def main(out, kind, protocol=4):
-    ema = network(classes=10 if kind == "cond" else 0, fourier=kind in ("ncsnpp", "cond"),
-                  precond="VPPrecond" if kind == "vp" else "EDMPrecond") if kind != "cifar10" else \
-        network(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,))
+    global HOLLOW
+    full = {"cifar10": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,)),
+            "cond-ve": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,), fourier=True, classes=10),
+            "ffhq": dict(res=64, channels=128, mult=(1, 2, 2, 2), blocks=4, attention=(16,))}
+    precond = {"vp": "VPPrecond", "ve": "VEPrecond", "iddpm": "iDDPMPrecond"}.get(kind, "EDMPrecond")
+    HOLLOW = kind in full
+    ema = network(**full[kind]) if HOLLOW else network(classes=10 if kind == "cond" else 0, precond=precond,
+                                                       fourier=kind in ("ncsnpp", "cond", "ve"))
     inner = modules_of(modules_of(ema)["model"])
     if kind == "missing":
         del inner["map_layer1"]

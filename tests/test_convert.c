@@ -55,6 +55,20 @@ static void network(const char *kind, int protocol, hkd_arch arch, int classes, 
     hkd_device_close(dev);
 }
 
+/* Networks of the published sizes: their numbers of parameters (a table of frequencies is none), every name and shape in its
+ * place. */
+static void published_size(const char *kind, size_t tensors, int64_t parameters) {
+    hkd_tensor_list list;
+    int64_t total = 0;
+    if (!make(scratch("full.pkl"), kind, 4)) return;
+    if (!CHECK(!hkd_tensor_list_read(&list, scratch("full.pkl")), "%s: %s", kind, hkd_last_error())) return;
+    for (size_t i = 0; i < list.count; i++)
+        if (!strstr(list.item[i].name, "map_noise.freqs")) total += hkd_count(&list.item[i].shape);
+    CHECK(list.is_edm && list.count == tensors && total == parameters, "%s: %d tensors, %lld parameters", kind, (int)list.count,
+          (long long)total);
+    hkd_tensor_list_free(&list);
+}
+
 static bool exists(const char *path) {
     struct stat st;
     return !stat(path, &st);
@@ -129,12 +143,46 @@ static void formats(void) {
     CHECK(first && first[1] == -2 && number && number[0] == c[0], "renamed tensors have other values");
     free(first);
     free(number);
+    write_text(map, "half.*=\nl*=model.l*\nscalar=\n");
+    CHECK(!program("convert %s %s --map %s", from, back, map), "%s", program_err());
+    number = tensor_in_file(back, "model.long", NULL, NULL);
+    CHECK(number && number[1] == 12 && strstr(program_err(), "4 tensors"), "patterns: %s", program_err());
+    free(number);
+    write_text(map, "a=bytes\n");
+    program_refuses(2, "two tensors get the name 'bytes'", "convert %s %s --map %s", from, back, map);
+    write_text(map, "a=x*\n");
+    program_refuses(3, "expected '*' at the end of both", "convert %s %s --map %s", from, back, map);
     write_text(map, "nobody=first\n");
     program_refuses(2, "no tensor 'nobody'", "convert %s %s --map %s", from, back, map);
     write_text(map, "a\n");
     program_refuses(3, "line 1: expected old=new", "convert %s %s --map %s", from, back, map);
     program_refuses(2, "expected a name that ends with", "convert %s %s.txt", from, back);
     program_refuses(2, "holds one tensor, not 6", "convert %s %s", from, scratch("six.npy"));
+}
+
+/* A backbone and LPIPS' weights as their packages name them become one file, whatever else the first holds; and the same from
+ * a whole model's state dict, whose slices are numbered apart. */
+static void two_files(void) {
+    static const double w[4] = {1, 2, 3, 4};
+    const small_tensor backbone[] = {{"features.0.weight", w, {1, {2}}, HKD_FLOAT}, {"classifier.1.weight", w, {1, {4}}, HKD_FLOAT}};
+    const small_tensor heads[] = {{"lin0.model.1.weight", w, {1, {3}}, HKD_FLOAT}};
+    const small_tensor whole[] = {{"net.slice1.0.weight", w, {1, {2}}, HKD_FLOAT}, {"lin0.model.1.weight", w, {1, {3}}, HKD_FLOAT},
+                                  {"lins.0.model.1.weight", w, {1, {3}}, HKD_FLOAT}, {"scaling_layer.shift", w, {1, {3}}, HKD_FLOAT}};
+    char from[512], second[512], to[512], other[512];
+    snprintf(from, sizeof from, "%s", scratch("backbone.safetensors"));
+    snprintf(second, sizeof second, "%s", scratch("heads.safetensors"));
+    snprintf(to, sizeof to, "%s", scratch("both.safetensors"));
+    snprintf(other, sizeof other, "%s", scratch("whole.safetensors"));
+    small_tensor_file(from, backbone, 2);
+    small_tensor_file(second, heads, 1);
+    CHECK(!program("convert %s %s %s --map lpips", from, second, to) && strstr(program_err(), "2 tensors, 5 elements"), "%s",
+          program_err());
+    free(tensor_in_file(to, "features.0.weight", NULL, NULL));
+    free(tensor_in_file(to, "lin0.weight", NULL, NULL));
+    small_tensor_file(from, whole, 4);
+    CHECK(!program("convert %s %s --map lpips", from, other), "%s", program_err());
+    same_file(to, other);
+    program_refuses(2, "'lin0.model.1.weight' is in an earlier file", "convert %s %s %s", second, from, to);
 }
 
 /* A model keeps its metadata, so it stays a model. */
@@ -150,6 +198,7 @@ static void models(void) {
 
 void test_convert(void) {
     formats();
+    two_files();
     models();
     if (system("python3 -c 1 >/dev/null 2>&1") || !exists("tests/edm_pickle.py")) {
         test_skip("pickled EDM networks", "no python3 here, or not run from the project's folder");
@@ -159,6 +208,11 @@ void test_convert(void) {
     network("ncsnpp", 5, HKD_ARCH_NCSNPP, 0, HKD_PRECOND_EDM);
     network("cond", 2, HKD_ARCH_NCSNPP, 10, HKD_PRECOND_EDM);
     network("vp", 3, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_VP);
+    network("ve", 4, HKD_ARCH_NCSNPP, 0, HKD_PRECOND_VE);
+    network("iddpm", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_IDDPM);
+    published_size("cifar10", 417, 55733891);
+    published_size("cond-ve", 424, 56400643);
+    published_size("ffhq", 541, 61805571);
     refused();
     cut();
 }

@@ -1,5 +1,6 @@
 /* .npy: what NumPy wrote is read, what it could not have written is refused, what we write is read back. */
 #include "npy.h"
+#include "tensor_list.h"
 #include "scratch.h"
 #include "test.h"
 
@@ -43,7 +44,8 @@ static const struct {
     {"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,)}", 1, 0, false, "beyond 2^63"},
     {"{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}", 1, 8, false, "negative"},
     {"{'descr': '<f8', 'fortran_order': False, 'shape': (1,1,1,1,1)}", 1, 8, false, "rank 5"},
-    {"{'descr': '<f8', 'fortran_order': True, 'shape': (1,)}", 1, 8, false, "Fortran order"},
+    {"{'descr': '<f8', 'fortran_order': True, 'shape': (1,)}", 1, 8, true, "Fortran order"},
+    {"{'descr': '<f8', 'fortran_order': 1, 'shape': (1,)}", 1, 8, false, "an order that is no truth value"},
     {"{'descr': '>f8', 'fortran_order': False, 'shape': (1,)}", 1, 8, false, "big-endian"},
     {"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", 1, 8, false, "pickled objects"},
     {"{'descr': [('a','<f8')], 'fortran_order': False, 'shape': (1,)}", 1, 8, false, "structures"},
@@ -64,6 +66,28 @@ static void verdicts(void) {
               hkd_last_error());
         free(values);
     }
+}
+
+/* Element (i, j, k) of a [2, 3, 2] array whose first extent runs fastest, read alone and as an entry of a list. */
+static void fortran(void) {
+    static const char header[] = "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3, 2), }\n";
+    static const unsigned char data[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    unsigned char file[10 + sizeof header - 1 + 12] = "\x93NUMPY\x01";
+    double *v = NULL, listed[12] = {0};
+    hkd_shape s;
+    hkd_tensor_list list = {0};
+    file[8] = sizeof header - 1;
+    memcpy(file + 10, header, sizeof header - 1);
+    memcpy(file + 10 + sizeof header - 1, data, sizeof data);
+    CHECK(!read_text(&v, &s, 1, header, data, 12), "%s", hkd_last_error());
+    CHECK(!hkd_tensor_list_read_memory(&list, "list", file, sizeof file) && !hkd_listed_values(listed, HKD_F64, list.item), "%s",
+          hkd_last_error());
+    for (int i = 0; i < 12 && v; i++) {
+        const int expected = i / 6 + 2 * (i / 2 % 3) + 6 * (i % 2);
+        CHECK(v[i] == expected && listed[i] == expected, "element %d is %g and %g, expected %d", i, v[i], listed[i], expected);
+    }
+    free(v);
+    hkd_tensor_list_free(&list);
 }
 
 /* Written by numpy 2.4: np.save of [[0.5, -1], [3, 65504]] as float16. */
@@ -106,5 +130,6 @@ static void round_trip(void) {
 void test_npy(void) {
     verdicts();
     numpy_file();
+    fortran();
     round_trip();
 }

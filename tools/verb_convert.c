@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "files.h"
 #include "model_file.h"
+#include "rename.h"
 #include "sha256.h"
 #include "status.h"
 #include "tensor_list.h"
@@ -9,39 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- new names: a text of lines old=new; '#' begins a comment --------------------------------------------------------- */
-
-static hkd_status rename_one(hkd_tensor_list *list, const char *file, int line, const char *old, const char *new) {
-    hkd_listed *t = hkd_tensor_list_find(list, old);
-    if (!t) return hkd_fail(HKD_USAGE, "%s: line %d: there is no tensor '%s'", file, line, old);
-    char *name = malloc(strlen(new) + 1);
-    if (!name) return hkd_fail(HKD_RESOURCES, "%s: out of memory", file);
-    free(t->name);
-    t->name = strcpy(name, new);
-    return HKD_OK;
-}
-
-static hkd_status rename_all(hkd_tensor_list *list, const char *file) {
-    unsigned char *text;
-    size_t count;
-    hkd_status status = hkd_read_file(&text, &count, file, 1 << 24);
-    if (status) return status;
-    char *at = (char *)text;
-    for (int line = 1; *at && !status; line++) {
-        char *end = at + strcspn(at, "\r\n"), *next = end + (*end == '\r' && end[1] == '\n') + (*end != 0);
-        *end = 0;
-        char *equals = strchr(at, '=');
-        if (*at && *at != '#' && !equals) status = hkd_fail(HKD_BAD_FILE, "%s: line %d: expected old=new", file, line);
-        if (*at && *at != '#' && equals) {
-            *equals = 0;
-            status = rename_one(list, file, line, at, equals + 1);
-        }
-        at = next;
-    }
-    free(text);
-    return status;
-}
 
 /* ---- metadata: what a safetensors file has stays with it; a network gets what makes it a model ------------------------ */
 
@@ -60,6 +28,7 @@ static void note(notes *n, const char *key, const char *value) {
 }
 
 static hkd_status describe_network(notes *n, const hkd_tensor_list *list, const char *path) {
+    const char *slash = strrchr(path, '/');
     hkd_status status = hkd_config_to_json(&n->config, &list->config);
     if (!status) status = hkd_sha256_of_file(n->sha256, path);
     if (status) return status;
@@ -67,6 +36,8 @@ static hkd_status describe_network(notes *n, const hkd_tensor_list *list, const 
     note(n, "hkd.kind", "denoiser");
     note(n, "hkd.config", n->config);
     note(n, "hkd.source.sha256", n->sha256);
+    note(n, "hkd.source.name", slash ? slash + 1 : path);
+    note(n, "hkd.source.licence", "NVIDIA's published weights: CC BY-NC-SA 4.0");
     return HKD_OK;
 }
 
@@ -80,12 +51,15 @@ static hkd_status keep_metadata(notes *n, const char *path) {
 
 /* ---- the verb --------------------------------------------------------------------------------------------------------- */
 
+static const char *target(const hkd_args *a) { return a->operand[a->operands - 1]; }
+
 static hkd_status write(const hkd_args *a, const hkd_tensor_list *list) {
-    const char *from = a->operand[0], *to = a->operand[1];
     notes *n = calloc(1, sizeof *n);
     if (!n) return hkd_fail(HKD_RESOURCES, "out of memory");
-    hkd_status status = list->is_edm ? describe_network(n, list, from) : keep_metadata(n, from);
-    if (!status) status = hkd_tensor_list_write(list, to, n->item, n->count);
+    hkd_status status = HKD_OK;
+    if (list->is_edm) status = describe_network(n, list, a->operand[0]);
+    else if (a->operands == 2) status = keep_metadata(n, a->operand[0]);
+    if (!status) status = hkd_tensor_list_write(list, target(a), n->item, n->count);
     hkd_safetensors_close(n->from);
     free(n->config);
     free(n);
@@ -95,8 +69,7 @@ static hkd_status write(const hkd_args *a, const hkd_tensor_list *list) {
 static void report(const hkd_args *a, const hkd_tensor_list *list) {
     int64_t elements = 0;
     for (size_t i = 0; i < list->count; i++) elements += hkd_count(&list->item[i].shape);
-    hkd_say(a, "%llu tensors, %lld elements written to %s", (unsigned long long)list->count, (long long)elements,
-            a->operand[1]);
+    hkd_say(a, "%llu tensors, %lld elements written to %s", (unsigned long long)list->count, (long long)elements, target(a));
     if (list->skipped) hkd_say(a, "%llu entries that are no tensors were left out", (unsigned long long)list->skipped);
     if (list->is_edm)
         hkd_say(a, "EDM network %s, %dx%d, %d classes; NVIDIA's published weights are licensed CC BY-NC-SA 4.0",
@@ -104,10 +77,22 @@ static void report(const hkd_args *a, const hkd_tensor_list *list) {
                     list->config.label_dim);
 }
 
+/* All files but the last, one after the other. A network that describes itself stands alone. */
+static hkd_status read_all(hkd_tensor_list *list, const hkd_args *a) {
+    hkd_status status = hkd_tensor_list_read(list, a->operand[0]);
+    for (int i = 1; i + 1 < a->operands && !status; i++) {
+        hkd_tensor_list more;
+        if (list->is_edm) return hkd_fail(HKD_USAGE, "%s: a whole network, nothing can be added to it", a->operand[0]);
+        status = hkd_tensor_list_read(&more, a->operand[i]);
+        if (!status) status = hkd_tensor_list_join(list, &more, a->operand[i]);
+    }
+    return status;
+}
+
 static hkd_status run(const hkd_args *a) {
     hkd_tensor_list list;
-    hkd_status status = hkd_tensor_list_read(&list, a->operand[0]);
-    if (!status && hkd_arg(a, "map")) status = rename_all(&list, hkd_arg(a, "map"));
+    hkd_status status = read_all(&list, a);
+    if (!status && hkd_arg(a, "map")) status = hkd_rename_tensors(&list, hkd_arg(a, "map"));
     if (!status) status = write(a, &list);
     if (!status) report(a, &list);
     hkd_tensor_list_free(&list);
@@ -116,13 +101,16 @@ static hkd_status run(const hkd_args *a) {
 
 const hkd_verb hkd_verb_convert = {
     .name = "convert",
-    .operands = "FROM TO",
+    .operands = "FROM [FROM ...] TO",
     .summary = "weights and arrays between file formats, without running anything from them",
     .least = 2,
-    .most = 2,
-    .option = {{"map", "FILE", NULL, "new names, a line old=new for each tensor that gets one"}},
+    .most = 9,
+    .option = {{"map", "FILE", NULL,
+                "new names: lines old=new, or start*=new* for all that begin so; nothing after = leaves tensors out. `lpips`: from "
+                "the names of the lpips package to torchvision's"}},
     .example = {"convert edm-cifar10-32x32-uncond-vp.pkl model.safetensors   NVIDIA's pickle becomes a model",
-                "convert vgg16.pth vgg16.safetensors --map names.txt",
+                "convert vgg16.pth vgg.pth lpips.safetensors --map lpips      torchvision's backbone and LPIPS' weights",
+                "convert pt_inception-2015-12-05-6726825d.pth inception.safetensors",
                 "convert cifar10-32x32.npz stats.safetensors",
                 "convert model.safetensors model.pth                         for torch.load"},
     .run = run,

@@ -10,13 +10,15 @@
 hkd_status hkd_list_npy(hkd_tensor_list *out, const char *file, const char *name, const unsigned char *bytes, size_t count) {
     hkd_file *memory;
     uint64_t offset;
+    bool fortran;
     hkd_listed t = {.name = (char *)name};
     hkd_status status = hkd_file_from_memory(&memory, file, bytes, count);
     if (status) return status;
-    if (!(status = hkd_npy_header(&t.type, &t.shape, &offset, memory))) {
+    if (!(status = hkd_npy_header(&t.type, &t.shape, &fortran, &offset, memory))) {
         t.from = bytes + offset;
         t.room = count - (size_t)offset;
         hkd_listed_dense(&t);
+        for (int64_t i = 0, stride = 1; fortran && i < t.shape.rank; stride *= t.shape.dim[i++]) t.stride[i] = stride;
         status = hkd_tensor_list_add(out, file, &t);
     }
     hkd_file_close(memory);
@@ -135,9 +137,16 @@ hkd_status hkd_list_zip(hkd_tensor_list *out, const char *file, const unsigned c
         return hkd_fail(HKD_BAD_FILE, "%s: a damaged zip archive", file);
     }
     zip_int64_t pickle = -1;
-    for (zip_int64_t i = 0; i < zip_get_num_entries(archive, 0) && pickle < 0; i++) {
+    bool program = false;
+    for (zip_int64_t i = 0; i < zip_get_num_entries(archive, 0); i++) {
         const char *name = zip_get_name(archive, (zip_uint64_t)i, 0);
-        if (name && (!strcmp(name, "data.pkl") || ends_with(name, "/data.pkl"))) pickle = i;
+        if (name && (!strcmp(name, "data.pkl") || ends_with(name, "/data.pkl")) && pickle < 0) pickle = i;
+        program = program || (name && ends_with(name, "/constants.pkl"));
+    }
+    if (program) {
+        zip_discard(archive);
+        return hkd_fail(HKD_BAD_FILE, "%s: a TorchScript program, which would have to be run; expected a state dict (FID's "
+                                      "Inception: pt_inception-2015-12-05-6726825d.pth)", file);
     }
     const hkd_status status = pickle < 0 ? list_arrays(out, file, archive, count)
                                          : list_state_dict(out, file, archive, (zip_uint64_t)pickle, count);

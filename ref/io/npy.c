@@ -21,6 +21,7 @@ typedef struct {
     const char *at, *end, *file;
     hkd_stored type;
     hkd_shape shape;
+    bool fortran;
     int seen; /* bits: descr, fortran_order, shape */
 } parser;
 
@@ -80,9 +81,8 @@ static hkd_status parse_entry(parser *p) {
     p->seen |= field;
     if (field == 1) return parse_type(p);
     if (field == 4) return parse_shape(p);
-    if (take(p, "False")) return HKD_OK;
-    return take(p, "True") ? hkd_fail(HKD_BAD_FILE, "%s: Fortran order is not supported, expected C order", p->file)
-                           : bad(p, "True or False for 'fortran_order'");
+    p->fortran = take(p, "True");
+    return p->fortran || take(p, "False") ? HKD_OK : bad(p, "True or False for 'fortran_order'");
 }
 
 static hkd_status parse(parser *p) {
@@ -126,7 +126,22 @@ static hkd_status read_values(double **values, hkd_stored type, size_t count, hk
     return HKD_OK;
 }
 
-hkd_status hkd_npy_header(hkd_stored *type, hkd_shape *shape, uint64_t *data_offset, hkd_file *file) {
+/* Columns first, as Fortran stores arrays, into rows first. */
+static hkd_status reorder(double **values, const hkd_shape *shape, const char *file) {
+    const int64_t count = hkd_count(shape);
+    double *rows = malloc((size_t)count * sizeof *rows + 1);
+    if (!rows) return hkd_fail(HKD_RESOURCES, "%s: out of memory", file);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = 0, rest = i, stride = count;
+        for (int k = shape->rank; k-- > 0; rest /= shape->dim[k]) at += rest % shape->dim[k] * (stride /= shape->dim[k]);
+        rows[i] = (*values)[at];
+    }
+    free(*values);
+    *values = rows;
+    return HKD_OK;
+}
+
+hkd_status hkd_npy_header(hkd_stored *type, hkd_shape *shape, bool *fortran, uint64_t *data_offset, hkd_file *file) {
     const char *name = hkd_file_name(file);
     unsigned char start[12] = {0};
     hkd_status status = hkd_file_read(file, 0, start, 10);
@@ -146,6 +161,7 @@ hkd_status hkd_npy_header(hkd_stored *type, hkd_shape *shape, uint64_t *data_off
     status = parse(&p);
     *type = p.type;
     *shape = p.shape;
+    *fortran = p.fortran;
     *data_offset = fixed + n;
     return status ? status : check_size(&p, file, *data_offset);
 }
@@ -154,10 +170,12 @@ hkd_status hkd_npy_read_file(double **values, hkd_shape *shape, hkd_file *file) 
     hkd_stored type;
     hkd_shape found;
     uint64_t offset;
+    bool fortran;
     *values = NULL;
     *shape = (hkd_shape){0};
-    hkd_status status = hkd_npy_header(&type, &found, &offset, file);
+    hkd_status status = hkd_npy_header(&type, &found, &fortran, &offset, file);
     if (!status) status = read_values(values, type, (size_t)hkd_count(&found), file, offset);
+    if (!status && fortran) status = reorder(values, &found, hkd_file_name(file));
     if (!status) *shape = found;
     return status;
 }

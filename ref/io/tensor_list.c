@@ -28,6 +28,24 @@ void hkd_tensor_list_free(hkd_tensor_list *list) {
     *list = (hkd_tensor_list){0};
 }
 
+static hkd_status join(hkd_tensor_list *list, hkd_tensor_list *more, const char *file) {
+    hkd_status status = HKD_OK;
+    if (more->is_edm) return hkd_fail(HKD_USAGE, "%s: a whole network, it cannot be added to other tensors", file);
+    for (size_t i = 0; i < more->count && !status; i++)
+        status = hkd_tensor_list_find(list, more->item[i].name)
+                     ? hkd_fail(HKD_USAGE, "%s: tensor '%.64s' is in an earlier file already", file, more->item[i].name)
+                     : hkd_tensor_list_add(list, file, &more->item[i]);
+    while (more->owned_count && !status) status = hkd_tensor_list_own(list, more->owned[--more->owned_count]);
+    list->skipped += more->skipped;
+    return status;
+}
+
+hkd_status hkd_tensor_list_join(hkd_tensor_list *list, hkd_tensor_list *more, const char *file) {
+    const hkd_status status = join(list, more, file);
+    hkd_tensor_list_free(more);
+    return status;
+}
+
 hkd_listed *hkd_tensor_list_find(const hkd_tensor_list *list, const char *name) {
     for (size_t i = 0; i < list->count; i++)
         if (!strcmp(list->item[i].name, name)) return &list->item[i];

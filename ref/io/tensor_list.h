@@ -34,6 +34,8 @@ typedef struct {
 hkd_status hkd_tensor_list_read(hkd_tensor_list *out, const char *path);
 hkd_status hkd_tensor_list_read_memory(hkd_tensor_list *out, const char *name, const unsigned char *bytes, size_t count);
 void hkd_tensor_list_free(hkd_tensor_list *list);
+/* Append `more`, which is empty afterwards, also when this fails. HKD_USAGE when a name, or a whole network, occurs in both. */
+hkd_status hkd_tensor_list_join(hkd_tensor_list *list, hkd_tensor_list *more, const char *file);
 
 hkd_listed *hkd_tensor_list_find(const hkd_tensor_list *list, const char *name); /* NULL: none */
 /* The tensor's elements in row-major order, as doubles or floats. */
