@@ -164,10 +164,13 @@ static void formats(void) {
  * a whole model's state dict, whose slices are numbered apart. */
 static void two_files(void) {
     static const double w[4] = {1, 2, 3, 4};
-    const small_tensor backbone[] = {{"features.0.weight", w, {1, {2}}, HKD_FLOAT}, {"classifier.1.weight", w, {1, {4}}, HKD_FLOAT}};
+    const small_tensor backbone[] = {{"features.0.weight", w, {1, {2}}, HKD_FLOAT},
+                                     {"classifier.1.weight", w, {1, {4}}, HKD_FLOAT}};
     const small_tensor heads[] = {{"lin0.model.1.weight", w, {1, {3}}, HKD_FLOAT}};
-    const small_tensor whole[] = {{"net.slice1.0.weight", w, {1, {2}}, HKD_FLOAT}, {"lin0.model.1.weight", w, {1, {3}}, HKD_FLOAT},
-                                  {"lins.0.model.1.weight", w, {1, {3}}, HKD_FLOAT}, {"scaling_layer.shift", w, {1, {3}}, HKD_FLOAT}};
+    const small_tensor whole[] = {{"net.slice1.0.weight", w, {1, {2}}, HKD_FLOAT},
+                                  {"lin0.model.1.weight", w, {1, {3}}, HKD_FLOAT},
+                                  {"lins.0.model.1.weight", w, {1, {3}}, HKD_FLOAT},
+                                  {"scaling_layer.shift", w, {1, {3}}, HKD_FLOAT}};
     char from[512], second[512], to[512], other[512];
     snprintf(from, sizeof from, "%s", scratch("backbone.safetensors"));
     snprintf(second, sizeof second, "%s", scratch("heads.safetensors"));

@@ -153,7 +153,8 @@ static void same_singular_values(void) {
             if (i / N > 4) a[i] = a[i / N % 5 * N + i % N];
         CHECK(!hkd_singular_values(ours, a, m, n) && !hkd_fast_singular_values(theirs, a, m, n), "%s", hkd_last_error());
         for (int i = 0; i < N; i++)
-            CHECK(fabs(ours[i] - theirs[i]) < 1e-13 * ours[0], "kind %d, value %d: %.17g, LAPACK %.17g", kind, i, ours[i], theirs[i]);
+            CHECK(fabs(ours[i] - theirs[i]) < 1e-13 * ours[0], "kind %d, value %d: %.17g, LAPACK %.17g", kind, i, ours[i],
+                  theirs[i]);
     }
 }
 

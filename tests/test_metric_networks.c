@@ -19,7 +19,7 @@
 
 enum { NARROWER = 16, H = 37, W = 42, SIZE = 3 * H * W, SIDE = 20 };
 
-/* ---- tensors from their names ---------------------------------------------------------------------------------------------- */
+/* ---- tensors from their names ------------------------------------------------------------------------------------------- */
 
 static uint32_t word(const char *name, int64_t i) {
     uint32_t x = 5381;
@@ -74,7 +74,7 @@ static void write_lpips(const char *path, hkd_backbone backbone, hkd_device *dev
     hkd_lpips_free(net);
 }
 
-/* ---- against the other implementation -------------------------------------------------------------------------------------- */
+/* ---- against the other implementation ----------------------------------------------------------------------------------- */
 
 /* Catches a wrong layer, stride, padding, pool (ceil or floor), tap, order of channels, name, or scale of the pixels. */
 static void lpips_as_recorded(hkd_device *ref, hkd_device *cpu) {
@@ -128,7 +128,8 @@ static void lpips_gradient(hkd_device *ref, int channels) {
               dx[at], slope);
     }
     x[3] = 1.5;
-    CHECK(hkd_lpips_distance(net, l, x, y, 2) == HKD_USAGE && strstr(hkd_last_error(), "in [-1, 1]"), "a value of 1.5 is measured");
+    CHECK(hkd_lpips_distance(net, l, x, y, 2) == HKD_USAGE && strstr(hkd_last_error(), "in [-1, 1]"),
+          "a value of 1.5 is measured");
     CHECK(!hkd_lpips_gradient(net, l, dx, x, y, weight, 1), "%s", hkd_last_error());
     hkd_lpips_free(net);
 }
@@ -187,7 +188,7 @@ static void sets_as_recorded(void) {
               recall == recorded_precision_recall[1], "precision %.17g, recall %.17g", precision, recall);
 }
 
-/* ---- the whole verb --------------------------------------------------------------------------------------------------------- */
+/* ---- the whole verb ----------------------------------------------------------------------------------------------------- */
 
 enum { FEATURES = 2048 / NARROWER, PICTURES = 9, SMALL = 8 };
 
@@ -202,9 +203,9 @@ static double number(const char *key, const char *words) {
 
 static void write_pictures(const char *path, const char *seed, double from, double to) {
     static double x[PICTURES * 3 * SMALL * SMALL];
+    const hkd_shape shape = hkd_shape_of(4, (int64_t)PICTURES, (int64_t)3, (int64_t)SMALL, (int64_t)SMALL);
     for (int i = 0; i < PICTURES * 3 * SMALL * SMALL; i++) x[i] = from + (to - from) * (centred(seed, i) + 0.5);
-    small_tensor_file(path, &(small_tensor){"x", x, hkd_shape_of(4, (int64_t)PICTURES, (int64_t)3, (int64_t)SMALL, (int64_t)SMALL),
-                                            HKD_FLOAT}, 1);
+    small_tensor_file(path, &(small_tensor){"x", x, shape, HKD_FLOAT}, 1);
 }
 
 /* Against mu + d and 4 sigma, FID is |d|^2 + tr sigma. */
@@ -261,9 +262,9 @@ static void fid(void) {
         sum += one;
         smallest = fmin(smallest, one);
     }
-    CHECK(least == smallest && fabs(mean * 3 / sum - 1) < 1e-12 && deviation > 0, "blocks: least %g of %g, mean %g of %g", least,
-          smallest, mean, sum / 3);
-    program_refuses(2, "9 pictures, but FID is defined over 50000", "eval --metric fid --features %s %s %s", net, set, other);
+    CHECK(least == smallest && fabs(mean * 3 / sum - 1) < 1e-12 && deviation > 0,
+          "blocks: least %g of %g, mean %g of %g", least, smallest, mean, sum / 3);
+    program_refuses(2, "9 pictures, FID needs 50000", "eval --metric fid --features %s %s %s", net, set, other);
     program_refuses(2, "needs the pictures", "eval --metric swd --features %s %s %s", net, npz, set);
 }
 
@@ -300,7 +301,7 @@ static void lpips(hkd_device *ref) {
     program_refuses(2, "pictures of 8x8 and 32x32", "eval --metric lpips --features %s %s %s", net, words, set[0]);
 }
 
-/* ---- the published pair ---------------------------------------------------------------------------------------------------- */
+/* ---- the published pair ------------------------------------------------------------------------------------------------- */
 
 /* MT19937 as torch.manual_seed starts it. */
 typedef struct {

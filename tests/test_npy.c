@@ -80,8 +80,8 @@ static void fortran(void) {
     memcpy(file + 10, header, sizeof header - 1);
     memcpy(file + 10 + sizeof header - 1, data, sizeof data);
     CHECK(!read_text(&v, &s, 1, header, data, 12), "%s", hkd_last_error());
-    CHECK(!hkd_tensor_list_read_memory(&list, "list", file, sizeof file) && !hkd_listed_values(listed, HKD_F64, list.item), "%s",
-          hkd_last_error());
+    CHECK(!hkd_tensor_list_read_memory(&list, "list", file, sizeof file) && !hkd_listed_values(listed, HKD_F64, list.item),
+          "%s", hkd_last_error());
     for (int i = 0; i < 12 && v; i++) {
         const int expected = i / 6 + 2 * (i / 2 % 3) + 6 * (i % 2);
         CHECK(v[i] == expected && listed[i] == expected, "element %d is %g and %g, expected %d", i, v[i], listed[i], expected);

@@ -75,8 +75,8 @@ static void weights(void) {
     o.lambda2 = 6;
     o.lambda1 = HKD_LAMBDA_TOWER;
     row = first_step(&o, 8, 0);
-    CHECK(near(row.loss, 3.1 * plain.loss) && near(row.gradient_norm, 3.1 * plain.gradient_norm), "0.1 + 6 * 0.5: %g, gradient %g",
-          row.loss / plain.loss, row.gradient_norm / plain.gradient_norm);
+    CHECK(near(row.loss, 3.1 * plain.loss) && near(row.gradient_norm, 3.1 * plain.gradient_norm),
+          "0.1 + 6 * 0.5: %g, gradient %g", row.loss / plain.loss, row.gradient_norm / plain.gradient_norm);
 }
 
 /* Both readings of the exponent, by the values of hkd.md C11; p changes from epoch to epoch only. */
@@ -89,7 +89,8 @@ static void schedule(void) {
         o.lambda1 = reading ? HKD_LAMBDA_TOWER : HKD_LAMBDA_POWER;
         for (int epoch = 0; epoch < 4; epoch++) {
             const double at = hkd_train_lambda1(&s, 100 * epoch), later = hkd_train_lambda1(&s, 100 * epoch + 99);
-            CHECK(fabs(at / expected[reading][epoch] - 1) < 3e-3 && at == later, "reading %d, epoch %d: %g", reading, epoch, at);
+            CHECK(fabs(at / expected[reading][epoch] - 1) < 3e-3 && at == later, "reading %d, epoch %d: %g", reading,
+                  epoch, at);
         }
     }
     o.perceptual = NULL;
@@ -102,8 +103,9 @@ static double logged(const char *perceptual) {
     double loss = NAN;
     snprintf(log, sizeof log, "%s", scratch("log.csv"));
     const int code = program("train --quiet --objective hkd --teacher gaussian --data builtin:scenes --data-count 24 --rank 4 "
-                             "--channels 4 --blocks 1 --mult 1,1 --attention 0 --trajectory-count 4 --trajectory-steps 3 --times 1 "
-                             "--batch 4 --micro-batch 4 --images 4 --log %s --out %s %s", log, scratch("m.safetensors"), perceptual);
+                             "--channels 4 --blocks 1 --mult 1,1 --attention 0 --trajectory-count 4 --trajectory-steps 3 "
+                             "--times 1 --batch 4 --micro-batch 4 --images 4 --log %s --out %s %s", log,
+                             scratch("m.safetensors"), perceptual);
     CHECK(!code, "%s: %s", perceptual, program_err());
     FILE *f = fopen(log, "r");
     for (int i = 0; i < 2 && f; i++) CHECK(fgets(line, sizeof line, f), "%s has no line %d", log, i);
@@ -132,7 +134,8 @@ static void verb(void) {
     const double lpips = loss[1] - loss[0];
     CHECK(near(loss[0], plain), "lambda_2 = 0: %g, without a term %g", loss[0], plain);
     CHECK(lpips > 0.01 && lpips < 2 * 2, "LPIPS at T and at another time: %g", lpips);
-    CHECK(near(loss[2], 0.1 * plain + 2 * lpips), "lambda_1 = 0.1, lambda_2 = 2: %g, expected %g", loss[2], 0.1 * plain + 2 * lpips);
+    CHECK(near(loss[2], 0.1 * plain + 2 * lpips), "lambda_1 = 0.1, lambda_2 = 2: %g, expected %g", loss[2],
+          0.1 * plain + 2 * lpips);
 }
 
 void test_perceptual(void) {

@@ -1,4 +1,4 @@
-/* FID by its rules: Inception-v3 of 2015, 50000 pictures per value, more than one value from blocks of other seeds, of which the
+/* FID by its rules: Inception-v3 of 2015, 50000 pictures per value, more than one value from blocks of other seeds, of which
  * papers report the least. */
 #include "eval.h"
 #include "feature_file.h"
@@ -22,13 +22,18 @@ typedef struct {
     int64_t images[MOST_BLOCKS], reference;            /* reference 0: not said by its file */
 } result;
 
+/* Has a block of `count` pictures the number that FID is defined by? Any will do with --any-count. */
+static hkd_status check_count(const hkd_eval_job *j, const char *name, int64_t count, int64_t expected) {
+    if (count == expected || hkd_given(j->args, "any-count")) return HKD_OK;
+    return hkd_fail(HKD_USAGE, "%s: %lld pictures, FID needs %lld (50000 for each value); --any-count takes what there is, for "
+                    "values that are comparable only among themselves", name, (long long)count, (long long)expected);
+}
+
 static hkd_status add_block(result *r, const hkd_eval_job *j, const char *name, const hkd_gaussian *reference) {
     hkd_gaussian g;
     if (r->blocks == MOST_BLOCKS) return hkd_fail(HKD_USAGE, "fid: more than %d blocks", (int)MOST_BLOCKS);
     hkd_status status = hkd_gaussian_of(&g, j, name);
-    if (!status && g.count && g.count != EXPECTED && !hkd_given(j->args, "any-count"))
-        status = hkd_fail(HKD_USAGE, "%s: %lld pictures, but FID is defined over %d; --any-count takes them, for values that are "
-                                     "comparable only among themselves", name, (long long)g.count, (int)EXPECTED);
+    if (!status && g.count) status = check_count(j, name, g.count, EXPECTED);
     if (!status) status = hkd_gaussian_distance(&r->value[r->blocks], &g, reference);
     r->images[r->blocks] = g.count;
     if (!status) r->blocks++;
@@ -36,21 +41,17 @@ static hkd_status add_block(result *r, const hkd_eval_job *j, const char *name, 
     return status;
 }
 
-/* Pictures first + block * each ..., each = 50000, or an equal share with --any-count. */
+/* The first 50000 pictures, the next ...; equal shares of all with --any-count. */
 static hkd_status add_pictures(result *r, const hkd_eval_job *j, const char *name, int64_t blocks,
                                const hkd_gaussian *reference) {
     hkd_dataset *set;
     hkd_eval_job part = *j;
     hkd_status status = hkd_dataset_open(&set, name);
     if (status) return status;
-    const int64_t count = set->count, all = j->limit && j->limit < count ? j->limit : count;
+    const int64_t count = j->limit && j->limit < set->count ? j->limit : set->count, expected = blocks * EXPECTED;
     hkd_dataset_close(set);
-    const bool any = hkd_given(j->args, "any-count");
-    part.limit = any ? all / blocks : EXPECTED;
-    if (!any && all < blocks * EXPECTED)
-        return hkd_fail(HKD_USAGE, "%s: %lld pictures, but %s; --any-count takes them, for values that are comparable only among "
-                                   "themselves", name, (long long)all,
-                        blocks > 1 ? "each block of FID is 50000" : "FID is defined over 50000");
+    status = check_count(j, name, count < expected ? count : expected, expected); /* more than enough is enough */
+    part.limit = hkd_given(j->args, "any-count") ? count / blocks : EXPECTED;
     for (int64_t b = 0; b < blocks && !status; b++) {
         part.first = b * part.limit;
         status = add_block(r, &part, name, reference);

@@ -83,8 +83,9 @@ static void warn_of_range(const hkd_args *args, const side *s) {
 static hkd_status check(int64_t *count, const hkd_eval_job *j, const side *a, const side *b) {
     *count = a->count < b->count ? a->count : b->count;
     if (a->picture.width != b->picture.width || a->picture.height != b->picture.height)
-        return hkd_fail(HKD_USAGE, "%s and %s: pictures of %lldx%lld and %lldx%lld", a->name, b->name, (long long)a->picture.width,
-                        (long long)a->picture.height, (long long)b->picture.width, (long long)b->picture.height);
+        return hkd_fail(HKD_USAGE, "%s and %s: pictures of %lldx%lld and %lldx%lld", a->name, b->name,
+                        (long long)a->picture.width, (long long)a->picture.height, (long long)b->picture.width,
+                        (long long)b->picture.height);
     if (j->limit && j->limit <= *count) *count = j->limit;
     else if (a->count != b->count)
         return hkd_fail(HKD_USAGE, "%s and %s: %lld and %lld pictures, expected pairs", a->name, b->name, (long long)a->count,

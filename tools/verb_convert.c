@@ -106,8 +106,8 @@ const hkd_verb hkd_verb_convert = {
     .least = 2,
     .most = 9,
     .option = {{"map", "FILE", NULL,
-                "new names: lines old=new, or start*=new* for all that begin so; nothing after = leaves tensors out. `lpips`: from "
-                "the names of the lpips package to torchvision's"}},
+                "new names: lines old=new, or start*=new* for all that begin so; nothing after = leaves tensors out. `lpips`: "
+                "from the names of the lpips package to torchvision's"}},
     .example = {"convert edm-cifar10-32x32-uncond-vp.pkl model.safetensors   NVIDIA's pickle becomes a model",
                 "convert vgg16.pth vgg.pth lpips.safetensors --map lpips      torchvision's backbone and LPIPS' weights",
                 "convert pt_inception-2015-12-05-6726825d.pth inception.safetensors",

@@ -236,9 +236,10 @@ static hkd_status name_vectors(job *j) {
         return HKD_OK;
     }
     const hkd_status status = hkd_sha256_of_file(sha256, j->features);
+    const bool inception = !status && hkd_features_is_inception(j->features);
     const char *kind = j->metric == HKD_LPIPS ? "LPIPS by "
-                       : !status && hkd_features_is_inception(j->features) ? "features of Inception-v3 (resized as by TensorFlow 1), "
-                                                                           : "features of ";
+                       : inception            ? "features of Inception-v3 (resized as by TensorFlow 1), "
+                                              : "features of ";
     if (!status) snprintf(j->of, sizeof j->of, "%snetwork %.16s", kind, sha256);
     return status;
 }
@@ -290,17 +291,17 @@ const hkd_verb hkd_verb_eval = {
     .least = 1,
     .most = MOST_SETS,
     .option = {{"metric", "NAME", NULL,
-                "frd (Frechet distance over --features), frechet (over pixels averaged to 8 x 8), fid (frd by FID's rules), swd "
-                "(sliced Wasserstein), kernel (cubic kernel distance, KID), precision (and recall), lpips (of picture i of A and "
-                "picture i of B, or of two PNG files)"},
+                "frd (Frechet distance over --features), frechet (over pixels averaged to 8 x 8), fid (frd by FID's rules), "
+                "swd (sliced Wasserstein), kernel (cubic kernel distance, KID), precision (and recall), lpips (of picture i of "
+                "A and of B, or of two PNG files)"},
                {"features", "NET.safetensors", NULL,
-                "frd, swd, kernel, precision: a ResNet for CIFAR-10 or Inception-v3 (the last three take pixels without it); fid: "
-                "Inception-v3; lpips: SqueezeNet, AlexNet or VGG16 with LPIPS' weights"},
+                "frd, swd, kernel, precision: a ResNet for CIFAR-10 or Inception-v3 (the last three take pixels without it); "
+                "fid: Inception-v3; lpips: SqueezeNet, AlexNet or VGG16 with LPIPS' weights"},
                {"side", "N", NULL, "average pixels to N x N (not given: 8 for frechet, else as they are)"},
                {"count", "N", NULL, "only the first N pictures of each set"},
                {"save-stats", "FILE", NULL,
-                "keep mean and covariance (frd, frechet, fid) of A, merged with statistics of more runs: .safetensors, or .npz with "
-                "mu and sigma for other tools"},
+                "keep mean and covariance (frd, frechet, fid) of A, merged with statistics of more runs: .safetensors, or .npz "
+                "with mu and sigma for other tools"},
                {"offset", "N", "0", "number of A's first picture among all that will be merged, a multiple of 64"},
                {"directions", "N", "512", "swd: random directions"},
                {"subsets", "N", "100", "kernel: random subsets of up to 1000"},

@@ -126,7 +126,7 @@ static hkd_status recognise_backbone(hkd_backbone *out, int64_t *factor, const h
         if (!hkd_safetensors_find(st, sign[i].name) || !*factor) continue;
         *out = sign[i].backbone;
         if (hkd_safetensors_find(st, "lin0.weight")) return HKD_OK;
-        return hkd_fail(HKD_BAD_FILE, "%s: a %s backbone without LPIPS' weights lin0.weight and so on; `hkd convert` joins the two",
+        return hkd_fail(HKD_BAD_FILE, "%s: a %s backbone without LPIPS' weights lin0.weight ...; `hkd convert` joins the two",
                         file, hkd_backbone_name(*out));
     }
     return hkd_fail(HKD_BAD_FILE,

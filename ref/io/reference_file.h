@@ -1,5 +1,5 @@
-/* reference_file.h - a Gaussian in a file as the tools for FID keep it: `mu` [dim] and `sigma` [dim, dim] (divided by n - 1), in
- * NumPy's .npz or in .safetensors. How many samples it was fitted to, and to what, such a file does not say. */
+/* reference_file.h - a Gaussian in a file as the tools for FID keep it: `mu` [dim] and `sigma` [dim, dim] (divided by n - 1),
+ * in NumPy's .npz or in .safetensors. How many samples it was fitted to, and to what, such a file does not say. */
 #ifndef HKD_REFERENCE_FILE_H
 #define HKD_REFERENCE_FILE_H
 

@@ -54,7 +54,7 @@ static hkd_var join(const net *n, hkd_var a, hkd_var b, hkd_var c, hkd_var d) {
     return concat(n, concat(n, concat(n, a, b), c), d);
 }
 
-/* ---- blocks: the letters of the paper's figures 5 to 7 -------------------------------------------------------------------- */
+/* ---- blocks: the letters of the paper's figures 5 to 7 ----------------------------------------------------------------- */
 
 static hkd_var block_a(net n, hkd_var x, const char *block, int64_t pool_width) {
     n.block = block;

@@ -20,23 +20,24 @@ typedef struct {
 
 #define CONV(index, out, kernel, stride, pad, tap) {CONVOLUTION, index, out, 0, kernel, stride, pad, 0, tap}
 #define MODULE(index, middle, out, tap) {FIRE, index, out, middle, 0, 0, 0, 0, tap}
+#define LAST {END, 0, 0, 0, 0, 0, 0, 0, false}
 #define MAX(kernel, ceil) {POOL, 0, 0, 0, kernel, 2, 0, ceil, false}
 
 static const layer squeeze[] = {
     CONV(0, 64, 3, 2, 0, true), MAX(3, 1), MODULE(3, 16, 128, false), MODULE(4, 16, 128, true), MAX(3, 1),
     MODULE(6, 32, 256, false), MODULE(7, 32, 256, true), MAX(3, 1), MODULE(9, 48, 384, true), MODULE(10, 48, 384, true),
-    MODULE(11, 64, 512, true), MODULE(12, 64, 512, true), {END},
+    MODULE(11, 64, 512, true), MODULE(12, 64, 512, true), LAST,
 };
 static const layer alex[] = {
     CONV(0, 64, 11, 4, 2, true), MAX(3, 0), CONV(3, 192, 5, 1, 2, true), MAX(3, 0), CONV(6, 384, 3, 1, 1, true),
-    CONV(8, 256, 3, 1, 1, true), CONV(10, 256, 3, 1, 1, true), {END},
+    CONV(8, 256, 3, 1, 1, true), CONV(10, 256, 3, 1, 1, true), LAST,
 };
 static const layer vgg[] = {
     CONV(0, 64, 3, 1, 1, false), CONV(2, 64, 3, 1, 1, true), MAX(2, 0), CONV(5, 128, 3, 1, 1, false),
     CONV(7, 128, 3, 1, 1, true), MAX(2, 0), CONV(10, 256, 3, 1, 1, false), CONV(12, 256, 3, 1, 1, false),
     CONV(14, 256, 3, 1, 1, true), MAX(2, 0), CONV(17, 512, 3, 1, 1, false), CONV(19, 512, 3, 1, 1, false),
     CONV(21, 512, 3, 1, 1, true), MAX(2, 0), CONV(24, 512, 3, 1, 1, false), CONV(26, 512, 3, 1, 1, false),
-    CONV(28, 512, 3, 1, 1, true), {END},
+    CONV(28, 512, 3, 1, 1, true), LAST,
 };
 static const layer *const layers_of[] = {squeeze, alex, vgg};
 
@@ -124,8 +125,8 @@ hkd_status hkd_lpips_new(hkd_lpips **out, hkd_backbone backbone, int64_t narrowe
     hkd_output(p, l, "l");
     hkd_status status = hkd_program_status(p);
     if (status == HKD_USAGE) /* the only calls that can fail here are the pools, on what is left of a small picture */
-        status = hkd_fail(HKD_USAGE, "LPIPS by %s: pictures of %lldx%lld are too small", hkd_backbone_name(backbone), (long long)w,
-                          (long long)h);
+        status = hkd_fail(HKD_USAGE, "LPIPS by %s: pictures of %lldx%lld are too small", hkd_backbone_name(backbone),
+                          (long long)w, (long long)h);
     if (!status) status = hkd_weights_new(&net->weights, p, dev);
     if (!status) status = hkd_plan_new(&net->plan, p, net->weights, &(hkd_plan_options){.backward = gradient});
     if (status) hkd_lpips_free(net);
@@ -193,7 +194,8 @@ static void take_gradient(const hkd_lpips *net, double *dx, const double *rgb, i
 }
 
 /* At most net->n pictures; dx NULL: the distance alone. */
-static hkd_status run(hkd_lpips *net, double *l, double *dx, const double *x, const double *y, const double *weight, int64_t n) {
+static hkd_status run(hkd_lpips *net, double *l, double *dx, const double *x, const double *y, const double *weight,
+                      int64_t n) {
     const hkd_var loss = hkd_find_var(net->program, "l"), input = hkd_find_var(net->program, "x");
     hkd_device *dev = net->dev;
     double *room = malloc((size_t)(net->n * 3 * net->h * net->w) * sizeof *room), *all = calloc((size_t)net->n, sizeof *all);

@@ -98,7 +98,7 @@ static hkd_status put(const hkd_trainer *t, const char *name, const double *data
     return tensor && data ? t->model->dev->upload(t->model->dev, tensor, data + at * width, HKD_F64) : HKD_OK;
 }
 
-/* After forward: the perceptual term of samples at .. at + micro_batch goes to p, its gradient to where the result's collects. */
+/* After forward: the perceptual term of samples at .. at + micro_batch goes to p, its gradient to that of the result. */
 static hkd_status perceive(hkd_trainer *t, double *p, int64_t at) {
     const hkd_train_batch *b = t->batch;
     const hkd_perceptual *term = perceptual_of(&t->settings);
