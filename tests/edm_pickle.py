@@ -1,7 +1,8 @@
 """Writes a pickled EDM network with Python's standard library alone: the structure of NVIDIA's files, tensors of known values.
 
     python3 edm_pickle.py OUT KIND [PROTOCOL]      KIND: ddpmpp, ncsnpp, cond, vp, ve, iddpm, evil, missing, shape,
-                                                   lies; cifar10, cond-ve, ffhq: full size, but hollow
+                                                   lies; fresh: norms as before training;
+                                                   cifar10, cond-ve, ffhq: full size, but hollow
 
 Names, shapes and nesting are written down from the description of the network, not from this project's code. Element i of a
 tensor is ((1103515245 i + hash(name)) mod 2^16) / 2^16 - 1/2, exact in float32. Tensors of hollow networks have one stored
@@ -41,7 +42,7 @@ class Call:
         return self.reduced
 
 
-HOLLOW = False
+HOLLOW = FRESH = False
 
 
 def name_hash(name):
@@ -55,6 +56,8 @@ def values(name, count):
     if name.endswith("resample_filter"):
         taps = [1, 1] if count == 4 else [1, 3, 3, 1]
         return array.array("f", [a * b / sum(taps) ** 2 for a in taps for b in taps])
+    if FRESH and "norm" in name and name.endswith(".weight"):
+        return array.array("f", [1] * count)
     h = name_hash(name)
     return array.array("f", [((1103515245 * i + h) % 65536) / 65536 - 0.5 for i in range(count)])
 
@@ -211,12 +214,12 @@ def modules_of(call):
 
 
 def main(out, kind, protocol=4):
-    global HOLLOW
+    global HOLLOW, FRESH
     full = {"cifar10": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,)),
             "cond-ve": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,), fourier=True, classes=10),
             "ffhq": dict(res=64, channels=128, mult=(1, 2, 2, 2), blocks=4, attention=(16,))}
     precond = {"vp": "VPPrecond", "ve": "VEPrecond", "iddpm": "iDDPMPrecond"}.get(kind, "EDMPrecond")
-    HOLLOW = kind in full
+    HOLLOW, FRESH = kind in full, kind == "fresh"
     ema = network(**full[kind]) if HOLLOW else network(classes=10 if kind == "cond" else 0, precond=precond,
                                                        fourier=kind in ("ncsnpp", "cond", "ve"))
     inner = modules_of(modules_of(ema)["model"])

@@ -88,6 +88,23 @@ static void refused(void) {
     CHECK(!exists("HKD_PICKLE_WAS_RUN") && !exists("HKD_SOURCE_WAS_RUN"), "the pickle was executed");
 }
 
+/* A network that was never trained is pointed out; a trained one is not. A TorchScript archive says what to take instead. */
+static void pointed_out(void) {
+    char pickle[1024], path[1024], script[1024], command[2048];
+    snprintf(pickle, sizeof pickle, "%s", scratch("fresh.pkl"));
+    snprintf(path, sizeof path, "%s", scratch("fresh.safetensors"));
+    snprintf(script, sizeof script, "%s", scratch("script.pt"));
+    if (make(pickle, "fresh", 4))
+        CHECK(!program("convert %s %s", pickle, path) && strstr(program_err(), "ever trained?"), "%s", program_err());
+    if (make(pickle, "ddpmpp", 4))
+        CHECK(!program("convert %s %s", pickle, path) && !strstr(program_err(), "ever trained?"), "%s", program_err());
+    snprintf(command, sizeof command, "python3 -c \"import zipfile; z = zipfile.ZipFile('%s', 'w'); "
+                                      "z.writestr('net/data.pkl', b'x'); z.writestr('net/constants.pkl', b'x')\"", script);
+    if (!CHECK(!system(command), "%s failed", command)) return;
+    if (program("convert %s %s", script, path) && strstr(program_err(), "without libzip")) return;
+    program_refuses(3, "a TorchScript program", "convert %s %s", script, path);
+}
+
 static void cut(void) {
     unsigned char *bytes;
     size_t count;
@@ -217,5 +234,6 @@ void test_convert(void) {
     published_size("cond-ve", 424, 56400643);
     published_size("ffhq", 541, 61805571);
     refused();
+    pointed_out();
     cut();
 }

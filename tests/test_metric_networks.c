@@ -67,6 +67,16 @@ static void write_network(const char *path, const hkd_program *p) {
     free(saved);
 }
 
+/* A weight below 0 has no root. */
+static void lpips_refuses(hkd_device *ref) {
+    hkd_lpips *net;
+    if (!CHECK(!hkd_lpips_new(&net, HKD_LPIPS_ALEX, NARROWER, 1, 3, H, W, false, ref), "%s", hkd_last_error())) return;
+    for (int i = 0; i < net->weights->count; i++)
+        CHECK(!ref->fill(ref, &net->weights->item[i].value, i == net->weights->count - 1 ? -1e-3 : 1), "%s", hkd_last_error());
+    CHECK(hkd_lpips_prepare(net) == HKD_BAD_FILE && strstr(hkd_last_error(), "none below 0"), "%s", hkd_last_error());
+    hkd_lpips_free(net);
+}
+
 static void write_lpips(const char *path, hkd_backbone backbone, hkd_device *dev) {
     hkd_lpips *net;
     if (!CHECK(!hkd_lpips_new(&net, backbone, NARROWER, 1, 3, H, W, false, dev), "%s", hkd_last_error())) return;
@@ -346,6 +356,7 @@ void test_metric_networks(void) {
                    !hkd_device_open_cpu(&cpu, &(hkd_device_options){.threads = 2}), "%s", hkd_last_error()))
         return;
     lpips_as_recorded(ref, cpu);
+    lpips_refuses(ref);
     lpips_gradient(ref, 3);
     lpips_gradient(ref, 1);
     inception_as_recorded(ref, cpu);

@@ -66,6 +66,21 @@ static hkd_status write(const hkd_args *a, const hkd_tensor_list *list) {
     return status;
 }
 
+/* Training moves every scale of a normalisation away from 1, where it starts. */
+static bool untrained(const hkd_tensor_list *list) {
+    bool all_ones = true;
+    for (size_t i = 0; i < list->count && all_ones; i++) {
+        const hkd_listed *t = &list->item[i];
+        const int64_t count = hkd_count(&t->shape);
+        if (!strstr(t->name, "norm") || !hkd_ends_with(t->name, ".weight") || t->shape.rank != 1) continue;
+        double *values = malloc((size_t)count * sizeof *values + 1);
+        all_ones = values && !hkd_listed_values(values, HKD_F64, t);
+        for (int64_t k = 0; k < count && all_ones; k++) all_ones = values[k] == 1;
+        free(values);
+    }
+    return all_ones;
+}
+
 static void report(const hkd_args *a, const hkd_tensor_list *list) {
     int64_t elements = 0;
     for (size_t i = 0; i < list->count; i++) elements += hkd_count(&list->item[i].shape);
@@ -75,6 +90,7 @@ static void report(const hkd_args *a, const hkd_tensor_list *list) {
         hkd_say(a, "EDM network %s, %dx%d, %d classes; NVIDIA's published weights are licensed CC BY-NC-SA 4.0",
                 hkd_arch_name(list->config.arch), list->config.img_resolution, list->config.img_resolution,
                     list->config.label_dim);
+    if (list->is_edm && untrained(list)) hkd_say(a, "every normalisation's scale is 1: was this network ever trained?");
 }
 
 /* All files but the last, one after the other. A network that describes itself stands alone. */
