@@ -39,8 +39,8 @@ static hkd_status label_of(const hkd_trajectories *self, int64_t index, int *lab
 
 static const hkd_images images = {PICTURES, picture, NULL};
 static const hkd_trajectories trajectories = {PICTURES, STATES, levels, NULL, state, label_of, NULL};
-static const hkd_edm_objective edm = {&images, -1.2, 1.2, true, 3};
-static const hkd_hkd_objective hkd = {&trajectories, 3, 3};
+static const hkd_edm_objective edm = {&images, -1.2, 1.2, true, 0, 3};
+static const hkd_hkd_objective hkd = {.trajectories = &trajectories, .times = 3, .seed = 3};
 
 typedef struct {
     hkd_device *dev;
@@ -53,7 +53,7 @@ static run begin(bool distil, int threads, int64_t micro_batch) {
     c.img_resolution = RES, c.model_channels = 8, c.levels = 2, c.num_blocks = 1, c.label_dim = 3, c.dropout = distil ? 0 : 0.1;
     c.channel_mult[0] = c.channel_mult[1] = 1, c.attn_resolutions[0] = 2, c.is_hkd = distil;
     hkd_train_settings s = {.batch = 8, .micro_batch = micro_batch, .images = 1000, .epoch_images = 100 * PICTURES, .lr = 2e-3,
-                            .lr_warmup_images = 16, .lr_gamma = 0.95, .optimizer = HKD_OPTIMIZER_DEFAULT,
+                            .lr_warmup_images = 16, .lr_gamma = 0.95, .optimizer = HKD_OPTIMIZER_DEFAULT, .average = HKD_AVERAGE_DEFAULT,
                             .edm = distil ? NULL : &edm, .hkd = distil ? &hkd : NULL};
     s.optimizer.clip = 50;
     run r = {0};
@@ -169,9 +169,10 @@ static void shuffle(void) {
 
 /* EMA's half-life: after `half_life` pictures an old weight counts half. */
 static void decay(void) {
-    CHECK(fabs(hkd_ema_decay(256, 1e12) - pow(0.5, 256.0 / 500000)) < 1e-15, "the decay of a long run");
-    CHECK(fabs(hkd_ema_decay(10, 1000) - pow(0.5, 10.0 / 50)) < 1e-15, "the decay during the ramp");
-    CHECK(hkd_ema_decay(10, 0) == 0, "the first step copies the weights");
+    const hkd_average standard = HKD_AVERAGE_DEFAULT;
+    CHECK(fabs(hkd_ema_decay(&standard, 256, 1e12) - pow(0.5, 256.0 / 500000)) < 1e-15, "the decay of a long run");
+    CHECK(fabs(hkd_ema_decay(&standard, 10, 1000) - pow(0.5, 10.0 / 50)) < 1e-15, "the decay during the ramp");
+    CHECK(hkd_ema_decay(&standard, 10, 0) == 0, "the first step copies the weights");
 }
 
 void test_training(void) {
