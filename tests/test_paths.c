@@ -89,6 +89,10 @@ static void damage(void) {
     gray.img_channels = 1;
     const hkd_path_teacher other = {.denoise = hkd_denoise_points, .self = &cloud, .config = &gray};
     CHECK(hkd_trajectories_make(dir, &other, &r) == HKD_BAD_FILE, "pictures of another size were accepted");
+    snprintf(shard, sizeof shard, "%s-huge", dir); /* 10^16 bytes: more than any disk has */
+    gray.img_resolution = 1 << 21;
+    CHECK(hkd_trajectories_make(shard, &other, &r) == HKD_RESOURCES && strstr(hkd_last_error(), "there is room for"), "%s",
+          hkd_last_error());
     free(before);
     free(after);
 }
