@@ -65,6 +65,6 @@ void program_refuses(int code, const char *says, const char *words, ...) {
     for (const char *at = program_err(); (at = strchr(at, '\n')); at++) lines++;
     CHECK(got == code, "'%s' ended with %d, expected %d: %s", line, got, code, program_err());
     CHECK(strstr(program_err(), says), "'%s' does not say '%s': %s", line, says, program_err());
-    CHECK(lines == (code == HKD_USAGE ? 2 : 1), "'%s' needs %d lines: %s", line, lines, program_err());
+    CHECK(lines == 1, "'%s' needs %d lines: %s", line, lines, program_err());
     CHECK(!*program_out(), "'%s' fails but prints: %s", line, program_out());
 }

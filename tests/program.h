@@ -10,8 +10,7 @@ int program(const char *words, ...);
 const char *program_out(void);
 const char *program_err(void);
 
-/* One check: `hkd WORDS` ends with `code`, says nothing on stdout, and says one line on stderr that contains `says` (wrong
- * usage adds a second line that points to the help). */
+/* One check: `hkd WORDS` ends with `code`, says nothing on stdout, and says one line on stderr that contains `says`. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

@@ -78,6 +78,21 @@ static void damage(void) {
     r.made_by = "another teacher";
     CHECK(hkd_trajectories_make(dir, &teacher, &r) == HKD_BAD_FILE && strstr(hkd_last_error(), "another teacher"), "%s",
           hkd_last_error());
+    r.made_by = "half";
+    r.half = false;
+    CHECK(hkd_trajectories_make(dir, &teacher, &r) == HKD_BAD_FILE && strstr(hkd_last_error(), "F32"), "float16 for float32: %s",
+          hkd_last_error());
+    r.half = true;
+    r.count = COUNT - 10;
+    CHECK(!hkd_trajectories_make(dir, &teacher, &r), "a folder that holds more than is asked for: %s", hkd_last_error());
+    hkd_config gray = c;
+    gray.img_channels = 1;
+    const hkd_path_teacher other = {.denoise = hkd_denoise_points, .self = &cloud, .config = &gray};
+    CHECK(hkd_trajectories_make(dir, &other, &r) == HKD_BAD_FILE, "pictures of another size were accepted");
+    snprintf(shard, sizeof shard, "%s-huge", dir); /* 10^16 bytes: more than any disk has */
+    gray.img_resolution = 1 << 21;
+    CHECK(hkd_trajectories_make(shard, &other, &r) == HKD_RESOURCES && strstr(hkd_last_error(), "there is room for"), "%s",
+          hkd_last_error());
     free(before);
     free(after);
 }

@@ -1,6 +1,7 @@
 /* Training: that it learns, that it is a pure function of its settings, and that what goes wrong is said. */
 #include "trainer.h"
 
+#include "augment.h"
 #include "checkpoint.h"
 #include "cpu.h"
 #include "init.h"
@@ -39,7 +40,7 @@ static hkd_status label_of(const hkd_trajectories *self, int64_t index, int *lab
 
 static const hkd_images images = {PICTURES, picture, NULL};
 static const hkd_trajectories trajectories = {PICTURES, STATES, levels, NULL, state, label_of, NULL};
-static const hkd_edm_objective edm = {&images, -1.2, 1.2, true, 3};
+static const hkd_edm_objective edm = {&images, -1.2, 1.2, true, 0, 3};
 static const hkd_hkd_objective hkd = {.trajectories = &trajectories, .times = 3, .seed = 3};
 
 typedef struct {
@@ -48,19 +49,36 @@ typedef struct {
     hkd_trainer *trainer;
 } run;
 
-static run begin(bool distil, int threads, int64_t micro_batch) {
-    hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
-    c.img_resolution = RES, c.model_channels = 8, c.levels = 2, c.num_blocks = 1, c.label_dim = 3, c.dropout = distil ? 0 : 0.1;
-    c.channel_mult[0] = c.channel_mult[1] = 1, c.attn_resolutions[0] = 2, c.is_hkd = distil;
+/* What is trained: a denoiser, one that is told how its pictures were changed, or an HKD model. */
+typedef enum { EDM, AUGMENTED, HKD } kind;
+static const char *const kind_name[] = {"edm", "edm with augmentation", "hkd"};
+
+static hkd_train_settings settings_of(kind what, int64_t micro_batch) {
+    static const hkd_edm_objective augmented = {&images, -1.2, 1.2, false, 0.6, 3};
     hkd_train_settings s = {.batch = 8, .micro_batch = micro_batch, .images = 1000, .epoch_images = 100 * PICTURES, .lr = 2e-3,
                             .lr_warmup_images = 16, .lr_gamma = 0.95, .optimizer = HKD_OPTIMIZER_DEFAULT,
-                            .edm = distil ? NULL : &edm, .hkd = distil ? &hkd : NULL};
+                            .average = HKD_AVERAGE_DEFAULT, .edm = what == EDM ? &edm : what == AUGMENTED ? &augmented : NULL,
+                            .hkd = what == HKD ? &hkd : NULL};
     s.optimizer.clip = 50;
+    return s;
+}
+
+static run begin_with(kind what, int threads, const hkd_train_settings *settings) {
+    hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
+    c.img_resolution = RES, c.model_channels = 8, c.levels = 2, c.num_blocks = 1, c.label_dim = 3;
+    c.dropout = what == HKD ? 0 : 0.1, c.augment_dim = what == AUGMENTED ? HKD_AUGMENT_LABELS : 0;
+    c.channel_mult[0] = c.channel_mult[1] = 1, c.attn_resolutions[0] = 2, c.is_hkd = what == HKD;
+    const hkd_train_settings s = *settings;
     run r = {0};
     CHECK(!hkd_device_open_cpu(&r.dev, &(hkd_device_options){.threads = threads}) && !hkd_model_new(&r.model, &c, r.dev) &&
               !hkd_init_weights(r.model->weights, 1, false) && !hkd_trainer_new(&r.trainer, r.model, &s), "%s",
                   hkd_last_error());
     return r;
+}
+
+static run begin(kind what, int threads, int64_t micro_batch) {
+    const hkd_train_settings s = settings_of(what, micro_batch);
+    return begin_with(what, threads, &s);
 }
 
 static double steps(const run *r, int count) {
@@ -100,45 +118,49 @@ static bool same_state(const run *a, const run *b) {
 }
 
 /* Threads and micro-batches (cut at groups of 4) change no bit. */
-static void pure(bool distil) {
-    run a = begin(distil, 1, 4), b = begin(distil, 3, 8);
+static void pure(kind what) {
+    run a = begin(what, 1, 4), b = begin(what, 3, 8);
     steps(&a, 4);
     steps(&b, 4);
-    CHECK(same_state(&a, &b), "%s: the result depends on threads or micro-batch", distil ? "hkd" : "edm");
+    CHECK(same_state(&a, &b), "%s: the result depends on threads or micro-batch", kind_name[what]);
     end(&a);
     end(&b);
 }
 
 /* A run stopped and resumed from its checkpoint is the run that never stopped. */
-static void resumed(bool distil) {
+static void resumed(kind what) {
     const char *path = scratch("run.checkpoint");
-    run whole = begin(distil, 2, 8), first = begin(distil, 2, 8), second = begin(distil, 2, 8);
+    run whole = begin(what, 2, 8), first = begin(what, 2, 8), second = begin(what, 2, 8);
     steps(&whole, 7);
     steps(&first, 3);
-    CHECK(!hkd_checkpoint_save(first.trainer, path, "a") && !hkd_checkpoint_load(second.trainer, path, "a"), "%s",
-          hkd_last_error());
+    CHECK(!hkd_checkpoint_save(first.trainer, path, "lr=1\nseed=2\n") &&
+              !hkd_checkpoint_load(second.trainer, path, "lr=1\nseed=2\n"), "%s", hkd_last_error());
     CHECK(second.trainer->images == 24 && second.trainer->optimizer->steps == 3, "the counts were not restored");
     CHECK(same_state(&first, &second), "the state was not restored");
     steps(&second, 4);
-    CHECK(same_state(&whole, &second), "%s: the resumed run differs from the uninterrupted one", distil ? "hkd" : "edm");
-    CHECK(hkd_checkpoint_load(second.trainer, path, "b") == HKD_USAGE, "a checkpoint of other settings was accepted");
+    CHECK(same_state(&whole, &second), "%s: the resumed run differs from the uninterrupted one", kind_name[what]);
+    CHECK(hkd_checkpoint_load(second.trainer, path, "lr=1\nseed=3\n") == HKD_USAGE &&
+              strstr(hkd_last_error(), "seed=2 there, seed=3 here"), "a checkpoint of other settings: %s", hkd_last_error());
+    second.model->config.decoder_sigma = 1; /* no tensor's shape changes with it */
+    CHECK(hkd_checkpoint_load(second.trainer, path, "lr=1\nseed=2\n") == (what == HKD ? HKD_USAGE : HKD_OK),
+          "a checkpoint of another network was accepted");
     end(&whole);
     end(&first);
     end(&second);
 }
 
-static void learns(bool distil) {
-    run r = begin(distil, 1, 8);
+static void learns(kind what) {
+    run r = begin(what, 1, 8);
     const double before = steps(&r, 10);
-    steps(&r, distil ? 150 : 400);
+    steps(&r, what == HKD ? 150 : 400);
     const double after = steps(&r, 10);
-    CHECK(after < 0.7 * before, "%s: the loss went from %g to %g only", distil ? "hkd" : "edm", before, after);
+    CHECK(after < 0.7 * before, "%s: the loss went from %g to %g only", kind_name[what], before, after);
     end(&r);
 }
 
 /* A weight that is NaN: the step fails, names the operator that met it first, and leaves the other weights alone. */
 static void poisoned(void) {
-    run r = begin(true, 1, 8);
+    run r = begin(HKD, 1, 8);
     hkd_train_row row;
     const hkd_weight *w = hkd_weights_find(r.model->weights, "model.dec.2x2_in0.norm1.weight");
     double values[8] = {1, 1, NAN, 1, 1, 1, 1, 1};
@@ -149,6 +171,24 @@ static void poisoned(void) {
               hkd_last_error());
         CHECK(r.trainer->optimizer->steps == 0, "the step was counted");
     }
+    end(&r);
+}
+
+static void fill_weight(const run *r, const char *name, double value) {
+    const hkd_weight *w = hkd_weights_find(r->model->weights, name);
+    if (CHECK(w, "no weight %s", name)) CHECK(!r->dev->fill(r->dev, &w->value, value), "%s", hkd_last_error());
+}
+
+/* The loss is finite, its gradient is not: the last convolution sees zeros through weights near the largest float. */
+static void poisoned_gradient(void) {
+    run r = begin(EDM, 1, 8);
+    hkd_train_row row = {0};
+    fill_weight(&r, "model.dec.4x4_aux_norm.weight", 0);
+    fill_weight(&r, "model.dec.4x4_aux_norm.bias", 0);
+    fill_weight(&r, "model.dec.4x4_aux_conv.weight", 3e38);
+    CHECK(hkd_trainer_step(r.trainer, &row) == HKD_CHECK_FAILED && isfinite(row.loss), "an infinite gradient went unnoticed");
+    CHECK(strstr(hkd_last_error(), "first seen in"), "%s", hkd_last_error());
+    CHECK(r.trainer->optimizer->steps == 0, "the step was counted");
     end(&r);
 }
 
@@ -169,18 +209,128 @@ static void shuffle(void) {
 
 /* EMA's half-life: after `half_life` pictures an old weight counts half. */
 static void decay(void) {
-    CHECK(fabs(hkd_ema_decay(256, 1e12) - pow(0.5, 256.0 / 500000)) < 1e-15, "the decay of a long run");
-    CHECK(fabs(hkd_ema_decay(10, 1000) - pow(0.5, 10.0 / 50)) < 1e-15, "the decay during the ramp");
-    CHECK(hkd_ema_decay(10, 0) == 0, "the first step copies the weights");
+    const hkd_average standard = HKD_AVERAGE_DEFAULT;
+    CHECK(fabs(hkd_ema_decay(&standard, 256, 1e12) - pow(0.5, 256.0 / 500000)) < 1e-15, "the decay of a long run");
+    CHECK(fabs(hkd_ema_decay(&standard, 10, 1000) - pow(0.5, 10.0 / 50)) < 1e-15, "the decay during the ramp");
+    CHECK(hkd_ema_decay(&standard, 10, 0) == 0, "the first step copies the weights");
+    CHECK(hkd_ema_decay(&(hkd_average){0, 0.05}, 10, 1e9) == 0, "half-life 0 must be no average");
+    CHECK(fabs(hkd_ema_decay(&(hkd_average){100, 0}, 10, 0) - pow(0.5, 0.1)) < 1e-15, "without a ramp the first step is as any");
+}
+
+/* ---- readings: each field does what it says, and not nothing ---- */
+
+static hkd_train_row first_step(kind what, const hkd_train_settings *s) {
+    hkd_train_row row = {0};
+    run r = begin_with(what, 1, s);
+    CHECK(!hkd_trainer_step(r.trainer, &row), "%s", hkd_last_error());
+    end(&r);
+    return row;
+}
+
+/* With one sample the norm is the root of the summed squares; summed times count as many times as there are. */
+static void loss_readings(void) {
+    hkd_hkd_objective o = {.trajectories = &trajectories, .times = 0, .seed = 3};
+    hkd_train_settings s = settings_of(HKD, 1);
+    s.hkd = &o, s.batch = 1;
+    const double mse = first_step(HKD, &s).loss;
+    o.distance = HKD_DISTANCE_L2;
+    const double norm = first_step(HKD, &s).loss;
+    CHECK(fabs(norm - sqrt(mse * SIZE)) < 1e-5 * norm, "|d - y| = %g, mean of squares %g", norm, mse);
+    o = hkd, s = settings_of(HKD, 8), s.hkd = &o;
+    hkd_train_row row = first_step(HKD, &s);
+    CHECK(fabs(row.loss - row.loss_end - row.loss_path) < 1e-6 * row.loss, "the mean over times");
+    o.sum_times = true;
+    row = first_step(HKD, &s);
+    CHECK(fabs(row.loss - row.loss_end - 3 * row.loss_path) < 1e-6 * row.loss, "the sum over times");
+}
+
+/* With a decay that drowns the gradient, Adam's first step moves every weight by lr towards 0. */
+static void weight_decay(void) {
+    hkd_train_settings s = settings_of(EDM, 8);
+    s.optimizer.weight_decay = 1e6, s.optimizer.clip = 1e-3, s.lr_warmup_images = 0, s.lr = 1e-4;
+    run r = begin_with(EDM, 1, &s);
+    const hkd_tensor *w = &hkd_weights_find(r.model->weights, "model.enc.4x4_conv.weight")->value;
+    const int64_t count = hkd_count(&w->shape);
+    double *before = malloc((size_t)count * 2 * sizeof *before), *after = before + count;
+    r.dev->download(r.dev, before, HKD_F64, w);
+    steps(&r, 1);
+    r.dev->download(r.dev, after, HKD_F64, w);
+    int wrong = 0;
+    for (int64_t i = 0; i < count; i++)
+        wrong += fabs(before[i]) > 1e-3 && fabs(fabs(before[i]) - fabs(after[i]) - 1e-4) > 1e-6;
+    CHECK(!wrong, "%d of %d weights did not shrink by lr", wrong, (int)count);
+    free(before);
+    end(&r);
+}
+
+/* Half-life 0: what is saved as the average are the weights themselves. */
+static void no_average(void) {
+    hkd_train_settings s = settings_of(HKD, 8);
+    for (int with = 0; with < 2; with++) {
+        s.average = (hkd_average){with ? 100 : 0, 0};
+        run r = begin_with(HKD, 1, &s);
+        steps(&r, 2);
+        const int k = (int)(hkd_weights_find(r.model->weights, "model.enc.4x4_conv.weight") - r.model->weights->item);
+        const hkd_tensor *w = &r.model->weights->item[k].value;
+        float a[8 * 27], b[8 * 27];
+        r.dev->download(r.dev, a, HKD_F32, w);
+        r.dev->download(r.dev, b, HKD_F32, &r.trainer->optimizer->ema[k]);
+        CHECK((memcmp(a, b, sizeof a) == 0) == !with, "half-life %d: the average %s the weights", with ? 100 : 0,
+              with ? "is" : "is not");
+        end(&r);
+    }
+}
+
+/* ln sigma ~ N(p_mean, 0); and pictures are changed as their labels say, each in its own way. */
+static void edm_batch(void) {
+    const hkd_edm_objective o = {.images = &images, .p_mean = 0.5, .p_std = 0, .augment = 1, .seed = 5};
+    hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
+    c.img_resolution = RES, c.augment_dim = HKD_AUGMENT_LABELS;
+    hkd_train_batch *b = NULL;
+    if (!CHECK(!hkd_train_batch_new(&b, &c, 4) && !hkd_edm_fill(&o, &c, b, 8), "%s", hkd_last_error())) return;
+    for (int i = 0; i < 4; i++) {
+        double y[SIZE], label[HKD_AUGMENT_LABELS];
+        int class_label;
+        const hkd_augment a = hkd_augment_draw(1, 5, (uint32_t)(8 + i));
+        picture(NULL, hkd_shuffled(PICTURES, 8 + i, 5), y, &class_label);
+        hkd_augment_label(label, &a);
+        hkd_augment_apply(y, y, 3, RES, RES, &a);
+        CHECK(fabs(b->sigma[i] - exp(0.5)) < 1e-6, "sigma is %g", b->sigma[i]);
+        CHECK(!memcmp(y, b->target + i * SIZE, sizeof y), "picture %d was not changed as drawn for it", i);
+        CHECK(!memcmp(label, b->augment_labels + i * HKD_AUGMENT_LABELS, sizeof label), "the label of picture %d", i);
+    }
+    CHECK(memcmp(b->augment_labels, b->augment_labels + HKD_AUGMENT_LABELS, sizeof(double) * HKD_AUGMENT_LABELS),
+          "all pictures are changed alike");
+    hkd_train_batch_free(b);
+}
+
+/* The network learns from the label: its weights move. */
+static void label_is_seen(void) {
+    run r = begin(AUGMENTED, 1, 8);
+    const hkd_weight *w = hkd_weights_find(r.model->weights, "model.map_augment.weight");
+    double *values = malloc((size_t)hkd_count(&w->value.shape) * 2 * sizeof *values);
+    double *later = values + hkd_count(&w->value.shape);
+    r.dev->download(r.dev, values, HKD_F64, &w->value);
+    steps(&r, 3);
+    r.dev->download(r.dev, later, HKD_F64, &w->value);
+    CHECK(memcmp(values, later, (size_t)hkd_count(&w->value.shape) * sizeof *values), "map_augment is never trained");
+    free(values);
+    end(&r);
 }
 
 void test_training(void) {
     shuffle();
     decay();
-    for (int distil = 0; distil < 2; distil++) {
-        pure(distil);
-        resumed(distil);
-        learns(distil);
+    for (kind what = EDM; what <= HKD; what++) {
+        pure(what);
+        resumed(what);
+        if (what != AUGMENTED) learns(what);
     }
+    loss_readings();
+    weight_decay();
+    no_average();
+    edm_batch();
+    label_is_seen();
     poisoned();
+    poisoned_gradient();
 }

@@ -141,6 +141,11 @@ bool hkd_given(const hkd_args *a, const char *name) {
     return at >= 0 && a->value[at];
 }
 
+void hkd_arg_preset(hkd_args *a, const char *name, const char *value) {
+    const int at = find_option(a->verb, name, strlen(name));
+    if (at >= 0 && !a->value[at]) a->value[at] = value;
+}
+
 hkd_status hkd_arg_int(int64_t *out, const hkd_args *a, const char *name, int64_t least, int64_t most) {
     const char *text = hkd_arg(a, name);
     char *end = NULL;
@@ -294,8 +299,10 @@ static void print_version(void) {
 /* ---- the program ---- */
 
 static int complain(const char *verb, hkd_status status) {
-    fprintf(stderr, "hkd%s%s: %s\n", *verb ? " " : "", verb, hkd_last_error());
-    if (status == HKD_USAGE) fprintf(stderr, "hkd%s%s --help lists what it takes\n", *verb ? " " : "", verb);
+    const char *space = *verb ? " " : "";
+    fprintf(stderr, "hkd%s%s: %s", space, verb, hkd_last_error());
+    if (status == HKD_USAGE) fprintf(stderr, " (hkd%s%s --help lists what it takes)", space, verb);
+    fputc('\n', stderr);
     return status;
 }
 

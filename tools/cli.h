@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-enum { HKD_MAX_OPTION = 40, HKD_MAX_EXAMPLE = 6, HKD_COMMON_OPTIONS = 9 };
+enum { HKD_MAX_OPTION = 56, HKD_MAX_EXAMPLE = 6, HKD_COMMON_OPTIONS = 9 };
 
 typedef struct {
     const char *name;     /* "seeds" for --seeds */
@@ -50,6 +50,8 @@ const char *hkd_arg(const hkd_args *a, const char *name);    /* given or standar
 bool hkd_given(const hkd_args *a, const char *name);         /* was it on the command line? (also: is a switch on?) */
 hkd_status hkd_arg_int(int64_t *out, const hkd_args *a, const char *name, int64_t least, int64_t most);
 hkd_status hkd_arg_real(double *out, const hkd_args *a, const char *name, double least, double most);
+/* Act as if `--name value` had been given, unless it was. */
+void hkd_arg_preset(hkd_args *a, const char *name, const char *value);
 /* Which of "direct|fast" was given: 0, 1, ... */
 hkd_status hkd_arg_choice(int *out, const hkd_args *a, const char *name, const char *choices);
 

@@ -1,6 +1,7 @@
 #include "training.h"
 
 #include "cli.h"
+#include "sha256.h"
 #include "svg.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char header[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm\n";
+static const char header[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm,epoch,ema_decay\n";
 
 /* ---- the log ---- */
 
@@ -43,8 +44,8 @@ static hkd_status open_log(FILE **out, const training_run *run) {
 
 static hkd_status log_row(FILE *log, const char *path, const hkd_train_row *r) {
     if (!log) return HKD_OK;
-    const int done = fprintf(log, "%lld,%lld,%.9g,%.9g,%.9g,%.9g,%.9g\n", (long long)r->step, (long long)r->images, r->loss,
-                             r->loss_end, r->loss_path, r->lr, r->gradient_norm);
+    const int done = fprintf(log, "%lld,%lld,%.9g,%.9g,%.9g,%.9g,%.9g,%lld,%.9g\n", (long long)r->step, (long long)r->images,
+                             r->loss, r->loss_end, r->loss_path, r->lr, r->gradient_norm, (long long)r->epoch, r->ema_decay);
     return done < 0 ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", path) : HKD_OK;
 }
 
@@ -187,6 +188,21 @@ hkd_status training_images_load(training_images *out, const char *data, int64_t 
     if (!status && !count) status = hkd_fail(HKD_BAD_FILE, "%s: holds no pictures", data);
     if (status) training_images_free(out);
     return status;
+}
+
+void training_images_hash(char hex[65], const training_images *d) {
+    const int64_t size = (int64_t)d->channels * d->resolution * d->resolution;
+    char about[128];
+    hkd_sha256 hash;
+    hkd_sha256_init(&hash);
+    snprintf(about, sizeof about, "%lld %d %d %d\n", (long long)d->images.count, d->channels, d->resolution, d->classes);
+    hkd_sha256_add(&hash, about, strlen(about));
+    hkd_sha256_add(&hash, d->bytes, (size_t)(d->images.count * size));
+    for (int64_t i = 0; i < d->images.count; i++) {
+        snprintf(about, sizeof about, "%d\n", d->labels[i]);
+        hkd_sha256_add(&hash, about, strlen(about));
+    }
+    hkd_sha256_hex(hex, &hash);
 }
 
 void training_images_free(training_images *images) {

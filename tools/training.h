@@ -9,7 +9,7 @@
 typedef struct {
     hkd_trainer *trainer;
     const char *what;        /* shown beside the progress bar */
-    const char *settings;    /* a text that fixes the run: a checkpoint of another run is refused */
+    const char *settings;    /* lines that fix the run: a checkpoint of another run is refused */
     const char *checkpoint;  /* path, or NULL: none is kept */
     double every;            /* seconds between checkpoints */
     const char *log;         /* CSV path, or NULL */
@@ -32,5 +32,7 @@ typedef struct {
 } training_images;
 hkd_status training_images_load(training_images *out, const char *data, int64_t most, bool quiet);
 void training_images_free(training_images *images);
+/* Names pictures and labels by content. */
+void training_images_hash(char hex[65], const training_images *images);
 
 #endif

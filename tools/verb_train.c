@@ -1,243 +1,81 @@
 /* hkd train - train a denoiser (EDM's objective) or distil one into a one-step HKD model. */
-#include "cli.h"
-#include "fit.h"
-#include "init.h"
-#include "lists.h"
-#include "perceptual.h"
+#include "files.h"
 #include "rng.h"
-#include "training.h"
-#include "trajectory_file.h"
+#include "train_start.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Everything that a run owns. */
-typedef struct {
-    const hkd_args *args;
-    hkd_device *dev;
-    hkd_model *model, *network; /* network: the teacher, if it is one */
-    hkd_fit fit;                /* or a closed form, fitted to the data */
-    hkd_point_cloud cloud;
-    hkd_path_teacher teacher;
-    bool live;                  /* trajectories are made as they are needed */
-    training_images data;
-    hkd_trajectories trajectories;
-    hkd_edm_objective edm;
-    hkd_hkd_objective hkd;
-    perceptual_term perceptual;
-    hkd_train_settings settings;
-    hkd_trainer *trainer;
-    char text[2048]; /* the settings as text: what a checkpoint must agree with */
-} job;
-
-static hkd_status whole(int64_t *out, const job *j, const char *name, int64_t least, int64_t most) {
+static hkd_status whole(int64_t *out, const train_job *j, const char *name, int64_t least, int64_t most) {
     return hkd_arg_int(out, j->args, name, least, most);
-}
-
-/* ---- the network ---- */
-
-static hkd_status read_integers(int *out, int *count, const char *what, const char *text) {
-    double *values;
-    size_t n;
-    const hkd_status status = hkd_parse_times(&values, &n, what, text);
-    if (status) return status;
-    *count = n > HKD_MAX_LEVELS ? HKD_MAX_LEVELS : (int)n;
-    for (int i = 0; i < *count; i++) out[i] = (int)values[i];
-    free(values);
-    return n > HKD_MAX_LEVELS ? hkd_fail(HKD_USAGE, "%s: at most %d numbers", what, (int)HKD_MAX_LEVELS) : HKD_OK;
-}
-
-static hkd_status new_network(hkd_config *c, const job *j) {
-    int arch = 0;
-    int64_t channels = 0, blocks = 0;
-    hkd_status status = hkd_arg_choice(&arch, j->args, "arch", "ddpmpp|ncsnpp");
-    if (status) return status;
-    *c = hkd_config_default((hkd_arch)arch);
-    c->img_channels = j->data.channels;
-    c->img_resolution = j->data.resolution;
-    c->label_dim = hkd_given(j->args, "conditional") ? j->data.classes : 0;
-    status = whole(&channels, j, "channels", 4, 1024);
-    if (!status) status = whole(&blocks, j, "blocks", 1, 16);
-    if (!status) status = hkd_arg_real(&c->dropout, j->args, "dropout", 0, 0.99);
-    if (!status) status = read_integers(c->channel_mult, &c->levels, "--mult", hkd_arg(j->args, "mult"));
-    if (!status) status = read_integers(c->attn_resolutions, &c->attn_count, "--attention", hkd_arg(j->args, "attention"));
-    c->model_channels = (int)channels;
-    c->num_blocks = (int)blocks;
-    return status;
-}
-
-static hkd_status start_edm(job *j) {
-    hkd_config c;
-    int64_t most = 0, seed = 0;
-    hkd_status status = hkd_given(j->args, "data") ? whole(&most, j, "data-count", 0, INT64_MAX)
-                                                   : hkd_fail(HKD_USAGE, "--objective edm needs --data");
-    if (!status) status = whole(&seed, j, "seed", 0, INT64_MAX);
-    if (!status) status = training_images_load(&j->data, hkd_arg(j->args, "data"), most, hkd_given(j->args, "quiet"));
-    if (!status) status = new_network(&c, j);
-    if (!status) status = hkd_model_new(&j->model, &c, j->dev);
-    if (!status) status = hkd_init_weights(j->model->weights, (uint64_t)seed, false);
-    j->edm = (hkd_edm_objective){.images = &j->data.images, .p_mean = -1.2, .p_std = 1.2, .xflip = hkd_given(j->args, "xflip"),
-                                 .seed = (uint64_t)seed};
-    j->settings.edm = &j->edm;
-    return status;
-}
-
-/* ---- distillation ---- */
-
-static void show_trajectories(void *self, int64_t done, int64_t total) {
-    hkd_progress *bar = self;
-    (void)total;
-    hkd_progress_at(bar, done, NULL);
-}
-
-static hkd_status make_trajectories(job *j, const char *dir) {
-    int64_t count = 0, steps = 0;
-    char made_by[1024];
-    hkd_progress bar;
-    hkd_status status = whole(&count, j, "trajectory-count", 1, INT64_C(1) << 31);
-    if (!status) status = whole(&steps, j, "trajectory-steps", 2, 1000);
-    if (status) return status;
-    snprintf(made_by, sizeof made_by, "{\"teacher\":\"%s\",\"steps\":%lld,\"first_seed\":4294967296}",
-             hkd_arg(j->args, "teacher"),
-             (long long)steps);
-    hkd_progress_begin(&bar, "trajectories", "img", count, hkd_given(j->args, "quiet"));
-    const hkd_trajectory_request r = {
-        .count = count, .steps = steps, .first_seed = UINT64_C(1) << 32, .half = !hkd_given(j->args, "full-precision"),
-        .made_by = made_by, .cancel = hkd_interrupt_flag(), .progress = show_trajectories, .progress_self = &bar};
-    status = hkd_trajectories_make(dir, &j->teacher, &r);
-    hkd_progress_end(&bar);
-    return status;
-}
-
-static hkd_status live_trajectories(job *j) {
-    int64_t count = 0, steps = 0;
-    hkd_status status = whole(&count, j, "trajectory-count", 1, INT64_C(1) << 31);
-    if (!status) status = whole(&steps, j, "trajectory-steps", 2, 1000);
-    if (!status) status = hkd_paths_live(&j->trajectories, &j->teacher, UINT64_C(1) << 32, count, steps);
-    j->live = !status;
-    return status;
-}
-
-static hkd_status operators(hkd_config *c, const job *j) {
-    int hierarchy = 0;
-    const hkd_status status = hkd_arg_choice(&hierarchy, j->args, "hierarchy", "full|bottleneck|shared|none");
-    c->is_hkd = true;
-    c->hierarchy = (hkd_hierarchy)hierarchy;
-    c->tie_bottleneck = hkd_given(j->args, "tie-bottleneck");
-    return status ? status : hkd_arg_real(&c->dropout, j->args, "dropout", 0, 0.99);
-}
-
-/* A network teaches: its weights are the start, operators at 0. */
-static hkd_status network_teacher(job *j, const char *path) {
-    hkd_safetensors *st;
-    hkd_status status = hkd_model_load(&j->network, path, j->dev);
-    if (status) return status;
-    if (j->network->config.is_hkd) return hkd_fail(HKD_USAGE, "%s is an HKD model already; a denoiser is needed", path);
-    hkd_config c = j->network->config;
-    j->teacher = (hkd_path_teacher){.model = j->network, .config = &j->network->config};
-    status = operators(&c, j);
-    if (!status) status = hkd_model_new(&j->model, &c, j->dev);
-    if (!status) status = hkd_safetensors_open(&st, path);
-    if (status) return status;
-    status = hkd_model_file_weights(j->model, st, "", true);
-    hkd_safetensors_close(st);
-    return status;
-}
-
-/* All pictures as floats in [-1, 1]. */
-static hkd_status points_of(float **out, const training_images *data) {
-    const int64_t size = (int64_t)data->channels * data->resolution * data->resolution, total = data->images.count * size;
-    *out = malloc((size_t)total * sizeof **out + 1);
-    if (!*out) return hkd_fail(HKD_RESOURCES, "out of memory for the teacher's pictures");
-    for (int64_t i = 0; i < total; i++) (*out)[i] = (float)hkd_to_value(data->bytes[i]);
-    return HKD_OK;
-}
-
-/* A closed form teaches; the network starts from nothing. */
-static hkd_status exact_teacher(job *j, const char *kind, int64_t seed) {
-    hkd_config c;
-    int64_t most = 0, clusters = 0, rank = 0;
-    float *points = NULL;
-    hkd_status status = hkd_given(j->args, "data") ? whole(&most, j, "data-count", 0, INT64_MAX)
-                                                   : hkd_fail(HKD_USAGE, "--teacher %s needs --data", kind);
-    if (!status) status = whole(&clusters, j, "clusters", 1, 10000);
-    if (!status) status = whole(&rank, j, "rank", 1, HKD_FIT_SAMPLE - 1);
-    if (!status) status = training_images_load(&j->data, hkd_arg(j->args, "data"), most, hkd_given(j->args, "quiet"));
-    if (!status) status = new_network(&c, j);
-    c.label_dim = 0;
-    if (!status) status = operators(&c, j);
-    if (!status) status = hkd_model_new(&j->model, &c, j->dev);
-    if (!status) status = hkd_init_weights(j->model->weights, (uint64_t)seed, false);
-    if (!status) status = points_of(&points, &j->data);
-    if (status) return status;
-    j->cloud = (hkd_point_cloud){j->data.images.count, points};
-    j->teacher = (hkd_path_teacher){.denoise = hkd_denoise_points, .self = &j->cloud, .config = &j->model->config};
-    if (!strcmp(kind, "points")) return HKD_OK;
-    j->teacher.denoise = hkd_denoise_mixture;
-    j->teacher.self = &j->fit.mixture;
-    return hkd_fit_mixture(&j->fit, points, j->cloud.count, (int64_t)c.img_channels * c.img_resolution * c.img_resolution,
-                           !strcmp(kind, "gaussian") ? 1 : clusters, rank, (uint64_t)seed);
-}
-
-static bool is_exact(const char *teacher) {
-    return !strcmp(teacher, "gaussian") || !strcmp(teacher, "mixture") || !strcmp(teacher, "points");
-}
-
-static hkd_status start_hkd(job *j) {
-    const char *dir = hkd_arg(j->args, "trajectories"), *teacher = hkd_arg(j->args, "teacher");
-    int64_t times = 0, seed = 0;
-    if (!teacher) return hkd_fail(HKD_USAGE, "--objective hkd needs --teacher");
-    hkd_status status = whole(&times, j, "times", 0, 64);
-    if (!status) status = whole(&seed, j, "seed", 0, INT64_MAX);
-    if (!status) status = is_exact(teacher) ? exact_teacher(j, teacher, seed) : network_teacher(j, teacher);
-    if (!status) status = dir ? make_trajectories(j, dir) : live_trajectories(j);
-    if (!status && dir) status = hkd_trajectories_open(&j->trajectories, dir);
-    if (status) return status;
-    const hkd_config *c = &j->model->config;
-    if (dir && hkd_trajectories_size(&j->trajectories) != (int64_t)c->img_channels * c->img_resolution * c->img_resolution)
-        return hkd_fail(HKD_BAD_FILE, "%s: its pictures have another size than the teacher's", dir);
-    j->hkd = (hkd_hkd_objective){.trajectories = &j->trajectories, .times = (int)times, .seed = (uint64_t)seed};
-    j->settings.hkd = &j->hkd;
-    return perceptual_start(&j->perceptual, &j->hkd, j->args, c, j->dev);
 }
 
 /* ---- the run ---- */
 
-static hkd_status read_settings(job *j, bool distil) {
-    hkd_train_settings *s = &j->settings;
-    const int64_t pictures = distil ? j->trajectories.count : j->data.images.count;
-    int optimizer = 0;
-    s->optimizer = HKD_OPTIMIZER_DEFAULT;
-    s->lr_gamma = 1;
-    hkd_status status = whole(&s->batch, j, "batch", 1, 1 << 20);
-    if (!status) status = whole(&s->micro_batch, j, "micro-batch", 1, 256);
-    if (!status) status = whole(&s->images, j, "images", 0, INT64_C(1) << 40);
-    if (!status) status = whole(&s->epoch_images, j, "epoch-images", 0, INT64_C(1) << 40);
-    if (!status) status = hkd_arg_real(&s->lr, j->args, "lr", 0, 1);
-    if (!status) status = hkd_arg_real(&s->lr_warmup_images, j->args, "warmup", 0, 1e12);
-    if (!status) status = hkd_arg_real(&s->lr_gamma, j->args, "lr-gamma", 0, 1);
-    if (!status) status = hkd_arg_real(&s->optimizer.clip, j->args, "clip", 0, 1e12);
-    if (!status) status = hkd_arg_choice(&optimizer, j->args, "optimizer", "adam|radam");
-    s->optimizer.radam = optimizer == 1;
-    s->lr_cosine = hkd_given(j->args, "cosine");
-    if (!s->epoch_images) s->epoch_images = pictures;
-    const int64_t samples = s->batch * (distil ? 1 + j->hkd.times : 1);
-    if (s->micro_batch > samples) s->micro_batch = samples;
-    snprintf(j->text, sizeof j->text,
-             "objective=%s data=%s hierarchy=%s times=%d batch=%lld micro=%lld images=%lld epoch=%lld lr=%.17g warmup=%.17g "
-             "gamma=%.17g cosine=%d clip=%.17g optimizer=%s xflip=%d seed=%s frozen=%s perceptual=%s",
-             distil ? "hkd" : "edm", hkd_arg(j->args, distil && !j->live ? "trajectories" : distil ? "teacher" : "data"),
-                 hkd_arg(j->args, "hierarchy"),
-             distil ? j->hkd.times : 0, (long long)s->batch, (long long)s->micro_batch, (long long)s->images,
-             (long long)s->epoch_images, s->lr, s->lr_warmup_images, s->lr_gamma, s->lr_cosine, s->optimizer.clip,
-             hkd_arg(j->args, "optimizer"), j->edm.xflip, hkd_arg(j->args, "seed"),
-             hkd_given(j->args, "freeze-operators") ? hkd_arg(j->args, "freeze-operators") : "no", j->perceptual.text);
+/* Append the line "name=value". */
+static hkd_status add_line(train_job *j, const char *name, const char *value) {
+    const size_t before = j->text ? strlen(j->text) : 0, more = strlen(name) + strlen(value) + 3;
+    char *text = realloc(j->text, before + more);
+    if (!text) return hkd_fail(HKD_RESOURCES, "out of memory for the settings");
+    j->text = text;
+    snprintf(text + before, more, "%s=%s\n", name, value);
+    return HKD_OK;
+}
+
+/* The run as text: what it learns from, by content, and every option that can change a bit of the result. */
+static hkd_status describe(train_job *j) {
+    static const char *const no_matter[] = {"out",    "data",    "teacher",            "trajectories",
+                                            "config", "log",     "checkpoint-minutes", "resume", "perceptual",
+                                            "device", "threads", "json",               "quiet", "force", "help"};
+    hkd_status status = add_line(j, "learns from", j->learns_from);
+    if (!status) status = add_line(j, "perceptual term", j->perceptual.text);
+    for (int list = 0; list < 2; list++)
+        for (const hkd_option *o = list ? hkd_common_option : j->args->verb->option; o->name && !status; o++) {
+            size_t k = 0;
+            while (k < sizeof no_matter / sizeof *no_matter && strcmp(no_matter[k], o->name)) k++;
+            if (k < sizeof no_matter / sizeof *no_matter) continue;
+            const char *value = hkd_arg(j->args, o->name);
+            status = add_line(j, o->name, !value ? "no" : *value ? value : "yes");
+        }
     return status;
 }
 
+/* Samples in one pass: as given, or the largest that divides a step. */
+static hkd_status read_micro_batch(train_job *j, int64_t samples) {
+    hkd_train_settings *s = &j->settings;
+    const hkd_status status = whole(&s->micro_batch, j, "micro-batch", 1, 256);
+    while (!hkd_given(j->args, "micro-batch") && s->micro_batch > 4 && samples % s->micro_batch) s->micro_batch -= 4;
+    if (s->micro_batch > samples || (!hkd_given(j->args, "micro-batch") && samples % 4)) s->micro_batch = samples;
+    return status;
+}
+
+static hkd_status read_settings(train_job *j, bool distil) {
+    hkd_train_settings *s = &j->settings;
+    const hkd_args *a = j->args;
+    int optimizer = 0;
+    s->optimizer = HKD_OPTIMIZER_DEFAULT;
+    s->lr_gamma = distil ? 0.95 : 1; /* hkd.md C12; EDM's learning rate is constant */
+    hkd_status status = whole(&s->batch, j, "batch", 1, 1 << 20);
+    if (!status) status = read_micro_batch(j, s->batch * (distil ? 1 + j->hkd.times : 1));
+    if (!status) status = whole(&s->images, j, "images", 0, INT64_C(1) << 40);
+    if (!status) status = whole(&s->epoch_images, j, "epoch-images", 0, INT64_C(1) << 40);
+    if (!status) status = hkd_arg_real(&s->lr, a, "lr", 1e-12, 1);
+    if (!status) status = hkd_arg_real(&s->lr_warmup_images, a, "warmup", 0, 1e12);
+    if (!status && hkd_given(a, "lr-gamma")) status = hkd_arg_real(&s->lr_gamma, a, "lr-gamma", 0, 1);
+    if (!status) status = hkd_arg_real(&s->optimizer.clip, a, "clip", 0, 1e12);
+    if (!status) status = hkd_arg_real(&s->optimizer.weight_decay, a, "weight-decay", 0, 1e6);
+    if (!status) status = hkd_arg_real(&s->average.half_life, a, "ema-half-life", 0, 1e12);
+    if (!status) status = hkd_arg_real(&s->average.ramp, a, "ema-ramp", 0, 1e6);
+    if (!status) status = hkd_arg_choice(&optimizer, a, "optimizer", "adam|radam");
+    s->optimizer.radam = optimizer == 1;
+    s->lr_cosine = hkd_given(a, "cosine");
+    if (!s->epoch_images) s->epoch_images = distil ? j->trajectories.count : j->data.images.count;
+    return status ? status : describe(j);
+}
+
 /* Operators drawn once and left alone: does the loss miss what training makes of them? */
-static hkd_status draw_operators(job *j) {
+static hkd_status draw_operators(train_job *j) {
     int64_t seed = 0;
     double size = 0;
     hkd_status status = hkd_arg_real(&size, j->args, "freeze-operators", 0, 100);
@@ -257,7 +95,7 @@ static hkd_status draw_operators(job *j) {
     return status;
 }
 
-static hkd_status train(job *j) {
+static hkd_status train(train_job *j) {
     const char *out = hkd_arg(j->args, "out"), *log = hkd_arg(j->args, "log");
     char checkpoint[4096], plot[4096];
     double minutes = 0;
@@ -285,27 +123,61 @@ static hkd_status train(job *j) {
     return status;
 }
 
+/* ---- the verb ---- */
+
+/* Named configurations: options that hold unless the command line says otherwise. */
+static const struct {
+    const char *config;
+    bool distil;
+    const char *option, *value;
+} preset[] = {
+    /* about 1 million parameters for CIFAR-10, less than two hours on two cores for either model */
+    {"cifar10-small", false, "channels", "32"},          {"cifar10-small", false, "mult", "1,2,2"},
+    {"cifar10-small", false, "blocks", "2"},             {"cifar10-small", false, "attention", "16"},
+    {"cifar10-small", false, "batch", "32"},             {"cifar10-small", false, "micro-batch", "32"},
+    {"cifar10-small", false, "images", "110000"},        {"cifar10-small", false, "lr", "1e-3"},
+    {"cifar10-small", false, "warmup", "6400"},          {"cifar10-small", false, "cosine", ""},
+    {"cifar10-small", false, "xflip", ""},               {"cifar10-small", false, "clip", "1000"},
+    {"cifar10-small", true, "trajectory-count", "4096"}, {"cifar10-small", true, "trajectory-steps", "18"},
+    {"cifar10-small", true, "times", "2"},               {"cifar10-small", true, "batch", "16"},
+    {"cifar10-small", true, "micro-batch", "24"},        {"cifar10-small", true, "images", "60000"},
+    {"cifar10-small", true, "lr", "1e-3"},               {"cifar10-small", true, "lr-gamma", "1"},
+    {"cifar10-small", true, "cosine", ""},
+};
+
+static hkd_status apply_config(hkd_args *a, bool distil) {
+    const char *config = hkd_arg(a, "config");
+    bool known = !config;
+    for (size_t i = 0; i < sizeof preset / sizeof *preset && config; i++) {
+        if (strcmp(preset[i].config, config)) continue;
+        known = true;
+        if (preset[i].distil == distil) hkd_arg_preset(a, preset[i].option, preset[i].value);
+    }
+    return known ? HKD_OK : hkd_fail(HKD_USAGE, "--config %s: expected cifar10-small", config);
+}
+
+/* Where results go must be writable before hours are spent on them. */
+static hkd_status check_outputs(const hkd_args *a) {
+    const char *out = hkd_arg(a, "out"), *log = hkd_arg(a, "log");
+    if (!out) return hkd_fail(HKD_USAGE, "--out is needed: where the model goes");
+    const hkd_status status = hkd_check_writable(out);
+    return status || !log ? status : hkd_check_writable(log);
+}
+
 static hkd_status run(const hkd_args *args) {
-    job j = {.args = args};
+    hkd_args with_config = *args;
+    train_job j = {.args = &with_config};
     int objective = 0;
-    hkd_status status = hkd_given(args, "out") ? hkd_arg_choice(&objective, args, "objective", "edm|hkd")
-                                               : hkd_fail(HKD_USAGE, "--out is needed: where the model goes");
+    hkd_status status = check_outputs(args);
+    if (!status) status = hkd_arg_choice(&objective, args, "objective", "edm|hkd");
+    if (!status) status = apply_config(&with_config, objective == 1);
     if (!status && !objective && hkd_given(args, "freeze-operators"))
         status = hkd_fail(HKD_USAGE, "--freeze-operators is for --objective hkd");
     if (!status) status = hkd_open_device(&j.dev, args);
-    if (!status) status = objective ? start_hkd(&j) : start_edm(&j);
+    if (!status) status = objective ? train_start_hkd(&j) : train_start_edm(&j);
     if (!status) status = read_settings(&j, objective == 1);
     if (!status) status = train(&j);
-    hkd_trainer_free(j.trainer);
-    if (j.live) hkd_paths_live_free(&j.trajectories);
-    else if (j.trajectories.context) hkd_trajectories_close(&j.trajectories);
-    hkd_model_free(j.network);
-    hkd_model_free(j.model);
-    hkd_fit_free(&j.fit);
-    free((void *)(uintptr_t)j.cloud.points);
-    training_images_free(&j.data);
-    perceptual_end(&j.perceptual);
-    hkd_device_close(j.dev);
+    train_job_free(&j);
     return status;
 }
 
@@ -314,19 +186,26 @@ const hkd_verb hkd_verb_train = {
     .summary = "train a denoiser, or distil one into a one-step HKD model",
     .option = {
         {"objective", "edm|hkd", "edm", "EDM's denoising loss, or HKD's distillation of a teacher"},
+        {"config", "NAME", NULL, "cifar10-small: its options hold where none is given, for the teacher (edm) and the model (hkd)"},
         {"out", "FILE", NULL, "the model (the average over the run); FILE.checkpoint keeps the run"},
         {"data", "SET", NULL, "what to learn (see `hkd data --help`)"},
         {"data-count", "N", "0", "only the first N pictures (0: all)"},
         {"conditional", NULL, NULL, "edm: give the network the class labels"},
         {"xflip", NULL, NULL, "edm: mirror every other picture"},
+        {"augment", "P", NULL, "edm: flip, scale, turn, stretch and shift with probability P each, and tell the network (EDM's "
+                               "augmentation; 0.12 for CIFAR-10)"},
+        {"p-mean", "X", "-1.2", "edm: mean of ln sigma"},
+        {"p-std", "X", "1.2", "edm: its standard deviation"},
         {"arch", "ddpmpp|ncsnpp", "ddpmpp", "edm: the network"},
         {"channels", "N", "32", "edm: width of the first level"},
         {"mult", "LIST", "1,2,2", "edm: width of each level, in multiples of it"},
         {"blocks", "N", "2", "edm: residual blocks per level"},
         {"attention", "LIST", "16", "edm: resolutions with attention"},
         {"dropout", "P", "0", "between the convolutions of a block"},
-        {"teacher", "FILE|KIND", NULL, "hkd: the denoiser to distil, also the start; or gaussian, mixture, points: exact, from "
-                                       "--data"},
+        {"fields", "LIST", NULL, "NAME=VALUE,...: readings of the papers; precond, sigma_data, channel_mult_emb, and for hkd "
+                                 "time, decoder_sigma, sigma_min, sigma_max, rho"},
+        {"teacher", "FILE|KIND", NULL, "hkd: the denoiser to distil, also the start; or gaussian, mixture, points: exact, "
+                                       "from --data"},
         {"clusters", "N", "10", "hkd: components of the mixture"},
         {"rank", "N", "64", "hkd: directions of a Gaussian that have a variance of their own"},
         {"trajectories", "DIR", NULL, "hkd: where the trajectories are, or will be made; without it each is made when needed"},
@@ -334,25 +213,30 @@ const hkd_verb hkd_verb_train = {
         {"trajectory-steps", "N", "18", "hkd: steps of the Karras grid (2N - 1 evaluations each)"},
         {"full-precision", NULL, NULL, "hkd: store trajectories in float32 instead of float16"},
         {"times", "N", "4", "hkd: times per trajectory and step besides T; 0: no trajectory-consistency loss"},
+        {"sum-times", NULL, NULL, "hkd: their losses are summed, not averaged"},
+        {"distance", "mse|l2", "mse", "hkd: mean of squares, or the norm"},
         {"perceptual", "lpips:FILE", NULL, "hkd: add LPIPS to the squared error (see `hkd eval --help` for the file)"},
         {"lambda1", "power|tower|one", "power", "hkd: weight of the squared error beside it: 10^(-3p), 10^(-(3^p)) with p = "
                                                 "epoch/epochs, or 1"},
         {"lambda2", "X", "1", "hkd: weight of the perceptual term"},
         {"hierarchy", "KIND", "full", "hkd: full, bottleneck, shared or none (no Koopman operators)"},
         {"freeze-operators", "S", NULL, "hkd: operators are drawn from N(0, S^2) and not trained. The encoder is told the "
-                                        "noise level "
-                                        "and can absorb A: as low a loss shows how much of a trained spectrum is arbitrary"},
+                                        "noise level and can absorb A: as low a loss shows how much of a trained spectrum is "
+                                        "arbitrary"},
         {"tie-bottleneck", NULL, NULL, "hkd: the bottleneck shares the last skip's operator"},
         {"batch", "N", "64", "pictures or trajectories per step"},
-        {"micro-batch", "N", "16", "samples in one pass (a multiple of 4); bounds memory, changes no result"},
+        {"micro-batch", "N", "16", "most samples in one pass (a multiple of 4); bounds memory, changes no result"},
         {"images", "N", "100000", "length of the run in pictures or trajectories"},
         {"epoch-images", "N", "0", "length of an epoch (0: the data once)"},
         {"lr", "X", "1e-3", "learning rate"},
         {"warmup", "N", "0", "pictures over which it grows from 0"},
-        {"lr-gamma", "X", "1", "factor per epoch"},
+        {"lr-gamma", "X", NULL, "factor per epoch (not given: 0.95 for hkd, 1 for edm)"},
         {"cosine", NULL, NULL, "let it fall to 0 along half a cosine"},
         {"clip", "X", "0", "largest norm of the gradient (0: no clipping)"},
         {"optimizer", "adam|radam", "adam", ""},
+        {"weight-decay", "X", "0", "X times the weight is added to its gradient"},
+        {"ema-half-life", "N", "500000", "pictures after which an old weight counts half in the average; 0: the last weights"},
+        {"ema-ramp", "X", "0.05", "at first the half-life is X times the pictures seen; 0: as long from the start"},
         {"log", "FILE.csv", NULL, "one row per step; a plot is made beside it"},
         {"checkpoint-minutes", "X", "5", "time between checkpoints"},
         {"resume", NULL, NULL, "continue from the checkpoint if there is one: bit for bit the run that was never stopped"},

@@ -83,13 +83,36 @@ static hkd_status read_part(const hkd_trainer *t, const hkd_safetensors *st, int
     return status;
 }
 
+/* The first of the lines that differs says what kind of run this was. */
+static hkd_status same_settings(const char *where, const char *was, const char *is) {
+    while (*was && *is && strcspn(was, "\n") == strcspn(is, "\n") && !strncmp(was, is, strcspn(was, "\n") + 1)) {
+        was += strcspn(was, "\n") + (was[strcspn(was, "\n")] == '\n');
+        is += strcspn(is, "\n") + (is[strcspn(is, "\n")] == '\n');
+    }
+    if (!strcmp(was, is)) return HKD_OK;
+    return hkd_fail(HKD_USAGE, "%s: belongs to a run with other settings: %.*s there, %.*s here", where,
+                    (int)strcspn(was, "\n"), was, (int)strcspn(is, "\n"), is);
+}
+
+/* Fields of a network that change no tensor's shape show here only. */
+static hkd_status same_network(const char *where, const char *was, const hkd_config *c) {
+    char *is = NULL;
+    hkd_status status = hkd_config_to_json(&is, c);
+    if (!status && (!was || strcmp(was, is)))
+        status = hkd_fail(HKD_USAGE, "%s: belongs to a run of another network: %s there, %s here", where, was ? was : "none",
+                          is);
+    free(is);
+    return status;
+}
+
 static hkd_status read_counts(hkd_trainer *t, const hkd_safetensors *st, const char *settings) {
     const char *where = hkd_file_name(st->file), *train = hkd_safetensors_metadata(st, "hkd.train");
     const char *steps = hkd_safetensors_metadata(st, "hkd.steps"), *images = hkd_safetensors_metadata(st, "hkd.images");
     const char *device = hkd_safetensors_metadata(st, "hkd.device");
     if (!train || !steps || !images || !device) return hkd_fail(HKD_BAD_FILE, "%s: not a checkpoint of a training run", where);
-    if (strcmp(train, settings))
-        return hkd_fail(HKD_USAGE, "%s: belongs to a run with other settings: %s", where, train);
+    hkd_status status = same_settings(where, train, settings);
+    if (!status) status = same_network(where, hkd_safetensors_metadata(st, "hkd.config"), &t->model->config);
+    if (status) return status;
     const size_t kind = strlen(t->model->dev->kind);
     if (strncmp(device, t->model->dev->kind, kind) || device[kind] != ' ' ||
         strncmp(device + kind + 1, t->model->dev->name, strcspn(t->model->dev->name, ",")))

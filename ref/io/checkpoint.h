@@ -7,9 +7,10 @@
 #include "model_file.h"
 #include "trainer.h"
 
-/* `settings`: a text that fixes the run; `more`: anything else to be kept with it. */
+/* `settings`: lines of text that fix the run, such as "lr=0.001". */
 hkd_status hkd_checkpoint_save(const hkd_trainer *t, const char *path, const char *settings);
-/* Refuses a checkpoint of other settings or another kind of device (its bits would differ). */
+/* Refuses a checkpoint of other settings, another network or another kind of device (its bits would differ); says the first
+ * line that differs. */
 hkd_status hkd_checkpoint_load(hkd_trainer *t, const char *path, const char *settings);
 
 #endif

@@ -1,6 +1,8 @@
 #include "model_file.h"
 
 #include <jansson.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,16 +106,10 @@ static void read_list(reader *r, const char *key, int *out, int *count) {
     }
 }
 
-hkd_status hkd_config_from_json(hkd_config *out, const char *text, bool is_hkd, const char *where) {
-    json_error_t error;
-    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(o)) {
-        json_decref(o);
-        return hkd_fail(HKD_BAD_FILE, "%s: hkd.config is not a JSON object", where);
-    }
+/* Changes the fields of *out that the object names, and those only if all is well. */
+static hkd_status read_fields(hkd_config *out, json_t *o, const char *where) {
     reader r = {o, where, HKD_OK};
-    hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
-    c.is_hkd = is_hkd;
+    hkd_config c = *out;
     c.arch = (hkd_arch)read_name(&r, "arch", (int)c.arch, hkd_arch_of, "ddpmpp or ncsnpp");
     c.precond = (hkd_precond)read_name(&r, "precond", (int)c.precond, hkd_precond_of, "edm, vp, ve, iddpm or decoder_only");
     c.hierarchy = (hkd_hierarchy)read_name(&r, "hierarchy", (int)c.hierarchy, hkd_hierarchy_of,
@@ -135,7 +131,6 @@ hkd_status hkd_config_from_json(hkd_config *out, const char *text, bool is_hkd, 
     read_real(&r, "rho", &c.rho);
     read_real(&r, "decoder_sigma", &c.decoder_sigma);
     read_bool(&r, "tie_bottleneck", &c.tie_bottleneck);
-    json_decref(o);
     if (r.status) return r.status;
     if (hkd_config_check(&c)) {
         char reason[512];
@@ -145,4 +140,65 @@ hkd_status hkd_config_from_json(hkd_config *out, const char *text, bool is_hkd, 
     }
     *out = c;
     return HKD_OK;
+}
+
+hkd_status hkd_config_from_json(hkd_config *out, const char *text, bool is_hkd, const char *where) {
+    json_error_t error;
+    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
+    c.is_hkd = is_hkd;
+    const hkd_status status = json_is_object(o) ? read_fields(&c, o, where)
+                                                : hkd_fail(HKD_BAD_FILE, "%s: hkd.config is not a JSON object", where);
+    json_decref(o);
+    if (!status) *out = c;
+    return status;
+}
+
+/* ---- single fields, by name ---- */
+
+/* The fields that are readings of the papers or settings of the denoiser: free to choose for any network. The second half is
+ * for HKD models. */
+static const char *const choice[] = {"precond", "sigma_data", "channel_mult_emb", "time", "decoder_sigma", "sigma_min",
+                                     "sigma_max", "rho"};
+enum { CHOICES = sizeof choice / sizeof *choice, FOR_ALL = 3 };
+
+static json_t *value_of(const char *text) {
+    char *end;
+    const long whole_number = strtol(text, &end, 10);
+    if (*text && !*end) return json_integer(whole_number);
+    const double number = strtod(text, &end);
+    return *text && !*end && isfinite(number) ? json_real(number) : json_string(text);
+}
+
+/* One "name=value" becomes a member of the object. */
+static hkd_status add_field(json_t *o, const char *word, const char *what, bool is_hkd) {
+    const char *equals = strchr(word, '=');
+    const size_t length = equals ? (size_t)(equals - word) : 0;
+    const int known = is_hkd ? CHOICES : FOR_ALL;
+    int k = 0;
+    while (k < known && (strlen(choice[k]) != length || strncmp(choice[k], word, length))) k++;
+    if (k == known)
+        return hkd_fail(HKD_USAGE, "%s '%s': expected NAME=VALUE, NAME one of precond, sigma_data, channel_mult_emb%s", what,
+                        word, is_hkd ? ", time, decoder_sigma, sigma_min, sigma_max, rho" : "");
+    if (json_object_get(o, choice[k])) return hkd_fail(HKD_USAGE, "%s: %s is given twice", what, choice[k]);
+    return json_object_set_new(o, choice[k], value_of(equals + 1)) ? hkd_fail(HKD_USAGE, "%s: '%s' is not text", what, word)
+                                                                   : HKD_OK;
+}
+
+hkd_status hkd_config_set(hkd_config *c, const char *fields, const char *what) {
+    char *copy = malloc(strlen(fields) + 1), reason[512];
+    json_t *o = json_object();
+    hkd_status status = copy && o ? HKD_OK : hkd_fail(HKD_RESOURCES, "%s: out of memory", what);
+    if (copy) strcpy(copy, fields);
+    for (char *word = copy, *next; word && !status; word = next) {
+        if ((next = strchr(word, ','))) *next++ = 0;
+        status = add_field(o, word, what, c->is_hkd);
+    }
+    if (!status && read_fields(c, o, what)) {
+        snprintf(reason, sizeof reason, "%s", hkd_last_error());
+        status = hkd_fail(HKD_USAGE, "%s", reason);
+    }
+    json_decref(o);
+    free(copy);
+    return status;
 }

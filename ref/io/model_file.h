@@ -20,5 +20,8 @@ hkd_status hkd_model_file_weights(hkd_model *m, const hkd_safetensors *st, const
 /* The configuration as JSON text and back; fields left out have their defaults. *text is freed by the caller. */
 hkd_status hkd_config_to_json(char **text, const hkd_config *c);
 hkd_status hkd_config_from_json(hkd_config *out, const char *text, bool is_hkd, const char *where);
+/* Choose fields by name, "time=sigma,decoder_sigma=1": precond, sigma_data, channel_mult_emb, and for HKD models time,
+ * decoder_sigma, sigma_min, sigma_max, rho. HKD_USAGE in `what` when a name or value is none. */
+hkd_status hkd_config_set(hkd_config *c, const char *fields, const char *what);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -305,6 +306,11 @@ out_of_memory:
     closedir(dir);
     hkd_names_free(list, n);
     return no_memory(path);
+}
+
+uint64_t hkd_free_bytes(const char *path) {
+    struct statvfs fs;
+    return statvfs(path, &fs) ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
 hkd_status hkd_make_directory(const char *path) {

@@ -48,6 +48,8 @@ bool hkd_exists(const char *path);
 /* Names of a directory's entries but "." and "..", in byte order; free with hkd_names_free. */
 hkd_status hkd_list_directory(char ***names, size_t *count, const char *path);
 void hkd_names_free(char **names, size_t count);
+/* Bytes that can still be written where `path` is; UINT64_MAX when the system does not say. */
+uint64_t hkd_free_bytes(const char *path);
 /* mkdir -p */
 hkd_status hkd_make_directory(const char *path);
 /* "dir/name", to be freed; NULL when out of memory. */

@@ -15,16 +15,19 @@ static char *shard_path(const char *dir, int64_t shard) {
     return hkd_path_join(dir, name);
 }
 
+static int64_t area_of(const hkd_config *c) { return (int64_t)c->img_resolution * c->img_resolution; }
+
+static hkd_stored stored_as(const hkd_trajectory_request *r) { return r->half ? HKD_F16 : HKD_FLOAT; }
+
 static hkd_status save_shard(const char *path, const double *states, const double *labels, const hkd_path_teacher *teacher,
                              const hkd_trajectory_request *r, int64_t n) {
     const hkd_config *c = teacher->config;
     const hkd_schedule schedule = {HKD_SCHEDULE_EDM, c->sigma_min, c->sigma_max, c->rho};
     double *sigma = malloc((size_t)(r->steps + 1) * sizeof *sigma);
     hkd_status status = sigma ? hkd_schedule_grid(sigma, r->steps, &schedule) : hkd_fail(HKD_RESOURCES, "out of memory");
-    const int64_t area = (int64_t)c->img_resolution * c->img_resolution;
     const hkd_saved saved[] = {
-        {.name = "states", .type = r->half ? HKD_F16 : HKD_FLOAT,
-         .shape = hkd_shape_of(4, n, r->steps + 1, (int64_t)c->img_channels, area), .as = HKD_F64, .data = states},
+        {.name = "states", .type = stored_as(r),
+         .shape = hkd_shape_of(4, n, r->steps + 1, (int64_t)c->img_channels, area_of(c)), .as = HKD_F64, .data = states},
         {.name = "sigma", .type = HKD_DOUBLE, .shape = hkd_shape_of(1, r->steps + 1), .as = HKD_F64, .data = sigma},
         {.name = "labels", .type = HKD_I64, .shape = hkd_shape_of(1, n), .as = HKD_F64, .data = labels},
     };
@@ -34,20 +37,21 @@ static hkd_status save_shard(const char *path, const double *states, const doubl
     return status;
 }
 
-/* Is this shard there, and of this request? */
-static hkd_status check_shard(const char *path, const hkd_trajectory_request *r, int64_t n) {
+/* Is this shard, which is there, of this request? It may hold more than is asked for. */
+static hkd_status check_shard(const char *path, const hkd_path_teacher *teacher, const hkd_trajectory_request *r, int64_t n) {
+    const hkd_config *c = teacher->config;
     hkd_safetensors *st;
     hkd_status status = hkd_safetensors_open(&st, path);
     if (status) return status;
     const char *made_by = hkd_safetensors_metadata(st, "hkd.trajectories");
     const hkd_safetensor *states = hkd_safetensors_find(st, "states");
     if (!made_by || strcmp(made_by, r->made_by))
-        status = hkd_fail(HKD_BAD_FILE, "%s: holds trajectories of another teacher or other settings; use another folder",
-                          path);
-    else if (!states || states->rank != 4 || states->dim[0] != n || states->dim[1] != r->steps + 1)
-        status = hkd_fail(HKD_BAD_FILE, "%s: 'states' has not the %lld trajectories of %lld states asked for", path,
-                          (long long)n,
-                          (long long)r->steps + 1);
+        status = hkd_fail(HKD_BAD_FILE, "%s: holds trajectories of another teacher or other settings, use another folder: %s "
+                                        "there, %s here", path, made_by ? made_by : "nothing", r->made_by);
+    else if (!states || states->rank != 4 || states->dim[0] < n || states->dim[1] != r->steps + 1 ||
+             states->dim[2] != c->img_channels || states->dim[3] != area_of(c) || states->type != stored_as(r))
+        status = hkd_fail(HKD_BAD_FILE, "%s: 'states' must be %s [%lld,%lld,%d,%lld]", path, r->half ? "F16" : "F32",
+                          (long long)n, (long long)r->steps + 1, c->img_channels, (long long)area_of(c));
     hkd_safetensors_close(st);
     return status;
 }
@@ -67,7 +71,7 @@ static hkd_status make_shard(const char *path, const hkd_path_teacher *teacher, 
         status = hkd_paths_compute(states + at * per, labels + at, teacher, seeds, count, r->steps);
         if (!status && r->progress) r->progress(r->progress_self, first + at + count, r->count);
         if (!status && r->cancel && *r->cancel)
-            status = hkd_fail(HKD_RESOURCES, "interrupted; the finished trajectories are kept");
+            status = hkd_fail(HKD_RESOURCES, "interrupted; the finished files of %d trajectories are kept", (int)HKD_SHARD);
     }
     if (!status) status = save_shard(path, states, labels, teacher, r, n);
     free(states);
@@ -75,13 +79,30 @@ static hkd_status make_shard(const char *path, const hkd_path_teacher *teacher, 
     return status;
 }
 
+/* Is there room for the shards that are missing? Asked before hours are spent on them. */
+static hkd_status check_room(const char *dir, const hkd_path_teacher *teacher, const hkd_trajectory_request *r) {
+    const double one = (double)((r->steps + 1) * teacher->config->img_channels * area_of(teacher->config)) * (r->half ? 2 : 4);
+    double needed = 0;
+    for (int64_t first = 0; first < r->count; first += HKD_SHARD) {
+        char *path = shard_path(dir, first / HKD_SHARD);
+        if (!path) return hkd_fail(HKD_RESOURCES, "out of memory");
+        if (!hkd_exists(path)) needed += one * (double)(r->count - first < HKD_SHARD ? r->count - first : HKD_SHARD);
+        free(path);
+    }
+    const double room = (double)hkd_free_bytes(dir);
+    return needed <= room ? HKD_OK
+                          : hkd_fail(HKD_RESOURCES, "%s: the missing trajectories take %.1f MB, there is room for %.1f MB", dir,
+                                     1e-6 * needed, 1e-6 * room);
+}
+
 hkd_status hkd_trajectories_make(const char *dir, const hkd_path_teacher *teacher, const hkd_trajectory_request *r) {
     hkd_status status = hkd_make_directory(dir);
+    if (!status) status = check_room(dir, teacher, r);
     for (int64_t first = 0; first < r->count && !status; first += HKD_SHARD) {
         const int64_t n = r->count - first < HKD_SHARD ? r->count - first : HKD_SHARD;
         char *path = shard_path(dir, first / HKD_SHARD);
         if (!path) return hkd_fail(HKD_RESOURCES, "out of memory");
-        status = hkd_exists(path) ? check_shard(path, r, n) : make_shard(path, teacher, r, first, n);
+        status = hkd_exists(path) ? check_shard(path, teacher, r, n) : make_shard(path, teacher, r, first, n);
         free(path);
     }
     return status;

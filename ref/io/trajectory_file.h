@@ -19,13 +19,13 @@ typedef struct {
     int64_t steps;       /* N of the Karras grid; Heun takes 2N - 1 evaluations */
     uint64_t first_seed; /* trajectory k starts from the noise of seed first_seed + k */
     bool half;           /* store float16 */
-    const char *made_by; /* JSON text that names teacher and settings: shards made otherwise are refused */
+    const char *made_by; /* JSON text that fixes teacher and settings: shards made otherwise are refused */
     const volatile sig_atomic_t *cancel;                /* NULL, or nonzero to stop (HKD_RESOURCES) */
     void (*progress)(void *self, int64_t done, int64_t total);
     void *progress_self;
 } hkd_trajectory_request;
 
-/* Make what is missing of the folder. An existing shard must be of this request (made_by, sizes). */
+/* Make what is missing of the folder. An existing shard must be of this request (made_by, sizes, type) and may hold more. */
 hkd_status hkd_trajectories_make(const char *dir, const hkd_path_teacher *teacher, const hkd_trajectory_request *request);
 
 /* Open a folder: every shard's header is checked, all must agree. */

@@ -1,5 +1,6 @@
 #include "objective.h"
 
+#include "augment.h"
 #include "exact.h"
 #include "rng.h"
 #include "status.h"
@@ -9,7 +10,7 @@
 hkd_status hkd_train_batch_new(hkd_train_batch **out, const hkd_config *c, int64_t n) {
     const int64_t size = (int64_t)c->img_channels * c->img_resolution * c->img_resolution;
     hkd_train_batch *b = calloc(1, sizeof *b);
-    double *room = calloc((size_t)(n * (2 * size + 3 + c->label_dim)) + 1, sizeof *room);
+    double *room = calloc((size_t)(n * (2 * size + 3 + c->label_dim + c->augment_dim)) + 1, sizeof *room);
     *out = b;
     if (!b || !room) {
         free(b);
@@ -21,6 +22,7 @@ hkd_status hkd_train_batch_new(hkd_train_batch **out, const hkd_config *c, int64
     b->dt = b->sigma + n;
     b->weight = b->dt + n;
     b->class_labels = c->label_dim ? b->weight + n : NULL;
+    b->augment_labels = c->augment_dim ? b->weight + n + n * c->label_dim : NULL;
     return HKD_OK;
 }
 
@@ -67,6 +69,14 @@ static void mirror(double *image, const hkd_config *c) {
         }
 }
 
+/* Picture i of the batch, number `index` of the run, is changed in place and its label says how. */
+static hkd_status augment(hkd_train_batch *b, const hkd_edm_objective *o, const hkd_config *c, int64_t i, uint32_t index) {
+    const hkd_augment a = hkd_augment_draw(o->augment, o->seed, index);
+    double *y = b->target + i * b->size;
+    hkd_augment_label(b->augment_labels + i * HKD_AUGMENT_LABELS, &a);
+    return hkd_augment_apply(y, y, c->img_channels, c->img_resolution, c->img_resolution, &a);
+}
+
 hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first) {
     for (int64_t i = 0; i < b->n; i++) {
         const uint32_t index = (uint32_t)(first + i);
@@ -76,6 +86,7 @@ hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_tra
         int label = -1;
         hkd_status status = o->images->get(o->images, hkd_shuffled(o->images->count, first + i, o->seed), y, &label);
         if (!status) status = set_label(b, c, i, label);
+        if (!status && o->augment > 0) status = augment(b, o, c, i, index);
         if (status) return status;
         if (o->xflip && hkd_random_word(&flip, 0) >> 31) mirror(y, c);
         b->sigma[i] = (double)(float)hkd_exp(o->p_mean + o->p_std * hkd_random_normal(&level, 0));
@@ -115,7 +126,8 @@ hkd_status hkd_hkd_fill(const hkd_hkd_objective *o, const hkd_config *c, hkd_tra
         if (status) return status;
         b->sigma[i] = (double)(float)t->sigma[state];
         b->dt[i] = hkd_dt_to_end(c, t->sigma[state]);
-        b->weight[i] = k ? 1 / (double)(images * o->times) : 1 / (double)images;
+        b->weight[i] = 1 / (double)images;
+        if (k && !o->sum_times) b->weight[i] /= o->times;
     }
     return HKD_OK;
 }

@@ -33,6 +33,7 @@ typedef struct {
     double *target;       /* [n, size] */
     double *weight;       /* [n] */
     double *class_labels; /* [n, label_dim] one-hot, or NULL */
+    double *augment_labels; /* [n, augment_dim] what was done to the pictures, or NULL */
 } hkd_train_batch;
 
 hkd_status hkd_train_batch_new(hkd_train_batch **out, const hkd_config *c, int64_t n);
@@ -44,6 +45,7 @@ typedef struct {
     const hkd_images *images;
     double p_mean, p_std; /* -1.2, 1.2 */
     bool xflip;           /* mirror every other picture */
+    double augment;       /* probability of each of EDM's augmentations (augment.h), told to the network; 0: none */
     uint64_t seed;
 } hkd_edm_objective;
 hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first);
@@ -64,12 +66,20 @@ typedef enum {
     HKD_LAMBDA_ONE
 } hkd_lambda;
 
+/* The distance d between what the network makes and the picture (hkd.md C13). */
+typedef enum {
+    HKD_DISTANCE_MSE, /* mean of squares: what the paper's text says */
+    HKD_DISTANCE_L2   /* the unsquared norm: what its Algorithm 1 prints */
+} hkd_distance;
+
 /* HKD's distillation (paper Eq. 6, Algorithm 1): for every trajectory the state at T and `times` states drawn uniformly from
- * the others, each to be carried to the picture at the trajectory's end. loss = d_T + mean of the others (hkd.md C10). Fills
- * 1 + times samples per trajectory, the one at T first. */
+ * the others, each to be carried to the picture at the trajectory's end. loss = d_T + mean of the others, or their sum (hkd.md
+ * C10). Fills 1 + times samples per trajectory, the one at T first. */
 typedef struct {
     const hkd_trajectories *trajectories;
     int times;            /* 4; 0: no trajectory-consistency loss */
+    bool sum_times;       /* the other times are summed (paper B.1), not averaged (D.4) */
+    hkd_distance distance;
     uint64_t seed;
     const hkd_perceptual *perceptual; /* NULL: d is the mean squared error; else d = lambda_1 MSE + lambda_2 perceptual */
     hkd_lambda lambda1;

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-double hkd_ema_decay(double batch, double images) {
-    const double half_life = 0.05 * images < 500000 ? 0.05 * images : 500000;
+double hkd_ema_decay(const hkd_average *a, double batch, double images) {
+    const double grown = a->ramp * images, half_life = a->ramp > 0 && grown < a->half_life ? grown : a->half_life;
     return half_life > 0 ? hkd_pow(0.5, batch / half_life) : 0;
 }
 

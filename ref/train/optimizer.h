@@ -30,7 +30,14 @@ hkd_status hkd_optimizer_gradient_norm(hkd_optimizer *o, double *norm);
  * ema = ema_decay ema + (1 - ema_decay) p. */
 hkd_status hkd_optimizer_step(hkd_optimizer *o, double lr, double ema_decay, double norm);
 
-/* EDM's decay for a batch after `images` images: 0.5^(batch / min(half_life, ramp images)), half_life 500,000, ramp 0.05. */
-double hkd_ema_decay(double batch, double images);
+/* EDM's decay for a batch after `images` images: 0.5^(batch / min(half_life, ramp images)); half_life 0: no average, ema = p;
+ * ramp 0: half_life from the first image on. */
+typedef struct {
+    double half_life, ramp;
+} hkd_average;
+
+#define HKD_AVERAGE_DEFAULT ((hkd_average){500000, 0.05})
+
+double hkd_ema_decay(const hkd_average *average, double batch, double images);
 
 #endif

@@ -1,5 +1,6 @@
 #include "trainer.h"
 
+#include "augment.h"
 #include "exact.h"
 #include "status.h"
 
@@ -17,21 +18,24 @@ static const hkd_perceptual *perceptual_of(const hkd_train_settings *s) { return
 static hkd_program *record(const hkd_config *c, const hkd_train_settings *s, int64_t n) {
     hkd_net net = {.p = hkd_program_new(), .config = c, .training = true};
     if (!net.p) return NULL;
-    const hkd_model_options options = {.run = HKD_RUN_WHOLE, .n = n, .training = true};
+    const hkd_model_options options = {.run = HKD_RUN_WHOLE, .n = n, .training = true,
+                                       .augment = s->edm && s->edm->augment > 0};
     const hkd_model_inputs in = hkd_model_record_inputs(&net, &options);
     const int64_t res = c->img_resolution;
     const hkd_var target = hkd_input(net.p, "target", hkd_shape_of(4, n, (int64_t)c->img_channels, res, res));
     hkd_var f;
     const hkd_var d = hkd_model_record(&net, &in, &f);
-    const hkd_var loss = s->hkd ? hkd_apply(net.p, "mse_loss", NULL, 2, d, target)
-                                : hkd_apply(net.p, "edm_loss", NULL, 3, d, target, in.sigma);
+    const double weighting[] = {c->precond <= HKD_PRECOND_VE ? c->precond : HKD_PRECOND_EDM, c->sigma_data};
+    const char *distance = s->hkd && s->hkd->distance == HKD_DISTANCE_L2 ? "l2_norm_loss" : "mse_loss";
+    const hkd_var loss = s->hkd ? hkd_apply(net.p, distance, NULL, 2, d, target)
+                                : hkd_apply(net.p, "edm_loss", weighting, 3, d, target, in.sigma);
     hkd_output(net.p, loss, "loss");
     hkd_seed(net.p, loss);
     if (perceptual_of(s)) hkd_output(net.p, d, "result"), hkd_seed(net.p, d);
     return net.p;
 }
 
-static hkd_status check(const hkd_train_settings *s) {
+static hkd_status check(const hkd_train_settings *s, const hkd_config *c) {
     const int64_t samples = s->batch * samples_per_image(s);
     if (s->batch < 1 || s->images < 0 || !(s->lr >= 0)) return hkd_fail(HKD_USAGE, "batch, images and lr must be positive");
     if (s->micro_batch < 1 || samples % s->micro_batch)
@@ -40,13 +44,16 @@ static hkd_status check(const hkd_train_settings *s) {
     if (s->micro_batch > MOST) return hkd_fail(HKD_USAGE, "the micro-batch must be at most %d", (int)MOST);
     if (s->micro_batch % 4 && s->micro_batch != samples)
         return hkd_fail(HKD_USAGE, "the micro-batch %lld must be a multiple of 4", (long long)s->micro_batch);
+    if (s->edm && s->edm->augment > 0 && (c->augment_dim != HKD_AUGMENT_LABELS || s->edm->xflip))
+        return hkd_fail(HKD_USAGE, "augmentation needs a network with augment_dim %d, and mirrors pictures itself: no xflip",
+                        (int)HKD_AUGMENT_LABELS);
     if (s->hkd && s->hkd->trajectories->states < 3) return hkd_fail(HKD_USAGE, "trajectories need at least 3 states");
     return HKD_OK;
 }
 
 hkd_status hkd_trainer_new(hkd_trainer **out, hkd_model *model, const hkd_train_settings *settings) {
     *out = NULL;
-    hkd_status status = check(settings);
+    hkd_status status = check(settings, &model->config);
     if (status) return status;
     hkd_trainer *t = calloc(1, sizeof *t);
     if (!t) return hkd_fail(HKD_RESOURCES, "out of memory for training");
@@ -131,6 +138,7 @@ static hkd_status pass(hkd_trainer *t, double *l, int64_t at) {
     if (!status) status = put(t, "dt", b->dt, at, 1);
     if (!status) status = put(t, "decoder_sigma", decoder_sigma, 0, 1);
     if (!status) status = put(t, "class_labels", b->class_labels, at, t->model->config.label_dim);
+    if (!status) status = put(t, "augment_labels", b->augment_labels, at, t->model->config.augment_dim);
     if (!status) status = dev->upload(dev, hkd_plan_grad(t->plan, loss), weight, HKD_F64);
     if (!status && t->model->config.dropout > 0)
         status = hkd_plan_set(t->plan, "dropout", "first_index", (double)(t->images * samples_per_image(&t->settings) + at));
@@ -179,8 +187,9 @@ hkd_status hkd_trainer_step(hkd_trainer *t, hkd_train_row *row) {
     free(l);
     if (status) return status;
     if (!isfinite(row->loss) || !isfinite(row->gradient_norm)) return not_finite(t);
+    row->epoch = s->epoch_images > 0 ? t->images / s->epoch_images : 0;
     row->lr = hkd_train_lr(s, t->images);
-    row->ema_decay = hkd_ema_decay((double)s->batch, (double)t->images);
+    row->ema_decay = hkd_ema_decay(&s->average, (double)s->batch, (double)t->images);
     status = hkd_optimizer_step(t->optimizer, row->lr, row->ema_decay, row->gradient_norm);
     if (!status) t->images += s->batch;
     row->step = t->optimizer->steps;

@@ -21,13 +21,14 @@ typedef struct {
     double lr_gamma;           /* factor per epoch (hkd.md C12: 0.95 for HKD; 1: none) */
     bool lr_cosine;            /* and falls to 0 along half a cosine over the run */
     hkd_optimizer_settings optimizer;
+    hkd_average average;
     const hkd_edm_objective *edm; /* exactly one of the two */
     const hkd_hkd_objective *hkd;
 } hkd_train_settings;
 
 /* One line of the log. */
 typedef struct {
-    int64_t step, images;
+    int64_t step, images, epoch;
     double loss;               /* of the step */
     double loss_end;           /* HKD: mean d at T (L_recon); EDM: the same as loss */
     double loss_path;          /* HKD: mean d over the other times (L_t-consist) */
