@@ -40,8 +40,11 @@ static void close_side(side *s) {
 /* rgb [3, h, w] in [-1, 1] */
 static hkd_status get(side *s, double *rgb, int64_t index) {
     int label;
-    const hkd_status status = s->set ? hkd_dataset_image(s->set, index, &s->picture, &label) : HKD_OK;
-    if (status) return status;
+    if (s->set) {
+        hkd_image_free(&s->picture);
+        const hkd_status status = hkd_dataset_image(s->set, index, &s->picture, &label);
+        if (status) return status;
+    }
     const int64_t area = s->picture.width * s->picture.height;
     const int channels = s->picture.channels;
     for (int64_t i = 0; i < area; i++)
