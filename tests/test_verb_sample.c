@@ -227,6 +227,35 @@ static void foreign(void) {
     free(drawn);
 }
 
+/* Three shards fill a folder with what one run makes, each seed once. */
+static void sharded(void) {
+    char dir[512], file[600];
+    int made = 0;
+    snprintf(dir, sizeof dir, "%s", scratch("shards"));
+    for (int i = 0; i < 3; i++) {
+        CHECK(program("sample --model %s --seeds 0-149 --shard %d/3 --json --out %s", hkd, i, dir) == 0, "%s", program_err());
+        const char *images = strstr(program_out(), "\"images\": ");
+        made += images ? atoi(images + 10) : 0;
+    }
+    char **names;
+    size_t count = 0;
+    CHECK(!hkd_list_directory(&names, &count, dir) && count == 150 && made == 150, "%d files, %d pictures", (int)count, made);
+    hkd_names_free(names, count);
+    hkd_image image = {0};
+    static double values[SIZE];
+    snprintf(file, sizeof file, "%s/000149.%s", dir, hkd_image_ending());
+    double *x = sample_of("cpu", hkd, "--seeds 149", 1);
+    if (CHECK(!hkd_image_read(&image, file), "%s", hkd_last_error())) {
+        int wrong = 0;
+        hkd_image_get(values, &image);
+        for (int i = 0; i < SIZE; i++) wrong += hkd_to_byte(values[i]) != hkd_to_byte(x[i]);
+        CHECK(!wrong, "%d bytes of 000149 are not the sample's", wrong);
+    }
+    hkd_image_free(&image);
+    free(x);
+    program_refuses(2, "--shard is for", "sample --model %s --shard 0/2 --out %s", hkd, scratch("no.png"));
+}
+
 static void bad_input(void) {
     const char *png = scratch("bad.png");
     static const struct {
@@ -275,5 +304,6 @@ void test_verb_sample(void) {
     pictures();
     all_samplers();
     foreign();
+    sharded();
     bad_input();
 }

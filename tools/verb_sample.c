@@ -189,6 +189,18 @@ static hkd_status check_target(job *j) {
     return status;
 }
 
+/* With --shard the seeds of that shard alone; those of all shards fill the folder. */
+static hkd_status keep_shard(job *j) {
+    int64_t first, last;
+    if (!hkd_given(j->args, "shard")) return HKD_OK;
+    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--shard is for --out DIR without --latents or --noise");
+    const hkd_status status = hkd_arg_shard(&first, &last, j->args, (int64_t)j->count);
+    if (status) return status;
+    j->count = (size_t)(last - first);
+    memmove(j->seeds, j->seeds + first, j->count * sizeof *j->seeds);
+    return HKD_OK;
+}
+
 /* With --resume the seeds whose pictures are there need no work. */
 static hkd_status drop_finished(job *j) {
     size_t kept = 0;
@@ -356,6 +368,7 @@ static hkd_status prepare(job *j, hkd_model *m) {
     if (!status && j->target != TO_TENSORS && c->img_channels != 1 && c->img_channels != 3)
         status =
             hkd_fail(HKD_USAGE, "pictures need 1 or 3 channels, the model has %d: use --out F.safetensors", c->img_channels);
+    if (!status) status = keep_shard(j);
     if (!status) status = drop_finished(j);
     if (!status) status = hkd_sha256_of_file(j->sha256, hkd_arg(j->args, "model"));
     j->generator.watch = stop_if_cancelled;
@@ -431,6 +444,7 @@ const hkd_verb hkd_verb_sample = {
                {"floor", "SIGMA", NULL, "consistency: the level of what is predicted (not given: sigma_min; ECT 0)"},
                {"clip", "no|yes", NULL, "predictions to [-1, 1] (not given: yes for consistency, no for onestep)"},
                {"batch", "N", "16", "images in one pass; no image depends on it"},
+               {"shard", "I/N", NULL, "--out DIR: part I (from 0) of N of the seeds; all parts fill the folder as one run does"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
     .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
                 "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",
