@@ -167,8 +167,9 @@ static void pictures(void) {
  * the one of its batch, also where a sampler draws noise. A level outside what the network knows, noise shared by a batch, or a
  * sampler that the program does not reach fails. */
 static void all_samplers(void) {
-    static const char *const often[] = {"", "--steps 3 --churn 5", "--steps 3", "--steps 3 --churn 5 --solver midpoint --schedule vp "
-                                        "--scaling vp --disc iddpm", "--steps 3 --eta 0.5", "--steps 3 --variance large",
+    static const char *const often[] = {"", "--steps 3 --churn 5", "--steps 3",
+                                        ("--steps 3 --churn 5 --solver midpoint --schedule vp "
+                                         "--scaling vp --disc iddpm"), "--steps 3 --eta 0.5", "--steps 3 --variance large",
                                         "--steps 3 --sde sub-vp", "--steps 3 --correctors 2", "--tolerance 0.1", ""};
     static const int64_t evaluations[] = {1, 5, 3, 5, 3, 3, 3, 9, 0, 2};
     for (int p = 0; p < 4; p++) {

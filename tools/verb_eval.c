@@ -59,7 +59,7 @@ static int64_t count_of(const job *j, const hkd_vectors *v) {
 /* ---- statistics -----------------------------------------------------------------------------------------------------------
  */
 
-enum { SAVED_EVERY = 4 * BLOCK };
+enum { SAVED_EVERY = 2 * BLOCK };
 
 /* Statistics that grow; with --save-stats they are kept on the way, so that --resume can go on from there. */
 typedef struct {
