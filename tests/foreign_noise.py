@@ -58,14 +58,17 @@ PUBLISHED = {42: (0.1940, 2.1614, -0.1721), 1: (-0.2963, 2.6764, -0.1408)}
 for seed, values in PUBLISHED.items():
     assert all(abs(cuda_normal(seed, i) - v) < 6e-5 for i, v in enumerate(values)), seed
 
-for kind, normal, label in (("TORCH_CUDA", cuda_normal, lambda s: cuda_label(s, 10, 1)), ("HKD", own_normal, lambda s: own_label(s, 10))):
+STREAMS = (("TORCH_CUDA", cuda_normal, lambda seed: cuda_label(seed, 10, 1)),
+           ("HKD", own_normal, lambda seed: own_label(seed, 10)))
+for kind, normal, label in STREAMS:
     for seed in SEEDS:
         x = [normal(seed, i) for i in range(LENGTHS[-1])]
         for n in LENGTHS:
             print("    {HKD_RNG_%s, %du, %d, %.9g, %.9g, %.9g, %.12g, %d}," %
                   (kind, seed, n, x[0], x[n // 2], x[n - 1], math.fsum(x[:n]), label(seed)))
 
-print("cuda stream:", [round(v, 9) for v in (cuda_normal(42, 2, 1), cuda_normal(42, 0, 3), cuda_normal(42, 4, 3), cuda_normal(42, 15, 4))],
-      cuda_label(42, 10, 2), file=__import__("sys").stderr)
-print("own stream:", [round(v, 9) for v in (own_normal(42, 2, 1, 2), own_normal(42, 0, 2, 2), own_normal(42, 4, 2, 2), own_normal(42, 15, 3, 2))],
-      own_label(42, 10), file=__import__("sys").stderr)
+# one generator of seed 42: (element, call) of the last of 3, the first and last of 5, the last of 16 numbers
+cuda = [cuda_normal(42, i, call) for i, call in ((2, 1), (0, 3), (4, 3), (15, 4))]
+own = [own_normal(42, i, call, 2) for i, call in ((2, 1), (0, 2), (4, 2), (15, 3))]
+for kind, x, label in (("TORCH_CUDA", cuda, cuda_label(42, 10, 2)), ("HKD", own, own_label(42, 10))):
+    print("    {HKD_RNG_%s, {%.9g, %.9g, %.9g, %.9g}, %d}," % (kind, *x, label))

@@ -68,7 +68,8 @@ static void continued(void) {
               foreign_streams[i].label);
         static const int at[4] = {19, 20, 24, 40};
         for (int k = 0; k < 4; k++)
-            CHECK(fabs(x[at[k]] - foreign_streams[i].x[k]) < allowed, "%s, number %d: %.9g, not %.9g", hkd_rng_name(g.kind), at[k],
+            CHECK(fabs(x[at[k]] - foreign_streams[i].x[k]) < allowed, "%s, number %d: %.9g, not %.9g",
+                    hkd_rng_name(g.kind), at[k],
                   x[at[k]], foreign_streams[i].x[k]);
     }
 }

@@ -110,10 +110,12 @@ static void shards(void) {
     snprintf(resumed, sizeof resumed, "%s", scratch("resumed.safetensors"));
     CHECK(program("eval --metric frechet --save-stats %s %s", once, a) == 0, "%s", program_err());
     for (int i = 0; i < 3; i++) {
-        snprintf(part[i], sizeof part[i], "%s", scratch(i == 0 ? "s0.safetensors" : i == 1 ? "s1.safetensors" : "s2.safetensors"));
+        snprintf(part[i], sizeof part[i], "%s",
+                scratch(i == 0 ? "s0.safetensors" : i == 1 ? "s1.safetensors" : "s2.safetensors"));
         CHECK(program("eval --metric frechet --shard %d/3 --save-stats %s %s", i, part[i], a) == 0, "%s", program_err());
     }
-    CHECK(program("eval --metric frechet --save-stats %s %s %s %s", merged, part[1], part[2], part[0]) == 0, "%s", program_err());
+    CHECK(program("eval --metric frechet --save-stats %s %s %s %s", merged, part[1], part[2], part[0]) == 0, "%s",
+            program_err());
     same_files(merged, once, "three shards, merged, differ from one run");
     CHECK(program("eval --metric frechet --count 128 --save-stats %s %s", resumed, a) == 0, "%s", program_err());
     CHECK(program("eval --metric frechet --resume --save-stats %s %s", resumed, a) == 0, "%s", program_err());

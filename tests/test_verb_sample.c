@@ -184,16 +184,19 @@ static void all_samplers(void) {
             o.correctors = 2;
             CHECK(hkd_sampler_evaluations(&o) == evaluations[k], "%s: the table says %d evaluations", hkd_sampler_name[k],
                   (int)hkd_sampler_evaluations(&o));
-            snprintf(words, sizeof words, "--sampler %s %s --rng %s --seeds 5-7", hkd_sampler_name[k], often[k], k % 2 ? "edm" : "hkd");
+            snprintf(words, sizeof words, "--sampler %s %s --rng %s --seeds 5-7", hkd_sampler_name[k], often[k],
+                    k % 2 ? "edm" : "hkd");
             double *many = sample_of("ref", file, words, 3);
             snprintf(nfe, sizeof nfe, "NFE %d,", (int)evaluations[k]);
             snprintf(words + strlen(words) - 3, 4, "6");
             double *one = sample_of("ref", file, words, 1);
-            CHECK(!evaluations[k] || strstr(program_out(), nfe), "%s on %s: %s", hkd_sampler_name[k], hkd_precond_name(c.precond),
+            CHECK(!evaluations[k] || strstr(program_out(), nfe), "%s on %s: %s", hkd_sampler_name[k],
+                    hkd_precond_name(c.precond),
                   program_out());
             int wrong = 0;
             for (int i = 0; i < 3 * SIZE; i++) wrong += !isfinite(many[i]);
-            CHECK(!wrong && memcmp(many, many + SIZE, SIZE * sizeof *many), "%s on %s: %d numbers are not finite, or two seeds agree",
+            CHECK(!wrong && memcmp(many, many + SIZE, SIZE * sizeof *many),
+                    "%s on %s: %d numbers are not finite, or two seeds agree",
                   hkd_sampler_name[k], hkd_precond_name(c.precond), wrong);
             same(many + SIZE, one, 1, hkd_sampler_name[k]);
             free(many);
@@ -214,7 +217,8 @@ static void foreign(void) {
     hkd_foreign_label(&label, CLASSES, &g);
     labels[label] = 1;
     for (int k = 1; k < DRAWS; k++) hkd_foreign_normals(n + k * SIZE, SIZE, &g);
-    const small_tensor t[] = {{"latents", n, hkd_shape_of(4, (int64_t)1, (int64_t)(3 * DRAWS), (int64_t)8, (int64_t)8), HKD_FLOAT},
+    const small_tensor t[] = {{"latents", n, hkd_shape_of(4, (int64_t)1, (int64_t)(3 * DRAWS), (int64_t)8, (int64_t)8),
+            HKD_FLOAT},
                               {"class_labels", labels, hkd_shape_of(2, (int64_t)1, (int64_t)CLASSES), HKD_FLOAT}};
     snprintf(file, sizeof file, "%s", scratch("noise.safetensors"));
     small_tensor_file(file, t, 2);

@@ -291,7 +291,8 @@ const hkd_verb hkd_verb_edit = {
                {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"reference-seeds", "LIST", NULL, "a reference for each image"},
                {"reference", "A.png", NULL, "or one picture for all of them"},
-               {"reference-class", "K", NULL, "class of the reference; not given: drawn from its seed, a picture's from the image's"},
+               {"reference-class", "K", NULL,
+                "class of the reference; not given: drawn from its seed, a picture's from the image's"},
                {"time", "TAU", "0.5", "where the reference is encoded when noised (1 noise, 0 picture); otherwise without "
                                       "effect: "
                                       "mixing commutes with the operators"},

@@ -85,7 +85,8 @@ static hkd_status take_up(hkd_moments *m, int64_t *next, const job *j, int64_t f
     const hkd_status status = hkd_moments_load(&m, path, j->of);
     const hkd_moments_part *part = hkd_moments_part_at(m, 0);
     if (status || !part) return status;
-    if (part->first != j->offset + first) return hkd_fail(HKD_USAGE, "%s: statistics of another shard: nothing to resume", path);
+    if (part->first != j->offset + first) return hkd_fail(HKD_USAGE, "%s: statistics of another shard: nothing to resume",
+            path);
     *next = first + hkd_moments_count(m);
     return HKD_OK;
 }
@@ -98,7 +99,8 @@ static hkd_status moments_of_pictures(hkd_moments **out, const job *j, const cha
     growing g = {.j = j};
     status = hkd_arg_shard(&first, &last, j->args, count_of(j, &v));
     next = first;
-    if (!status && first == last) status = hkd_fail(HKD_USAGE, "--shard %s: no pictures are left for it", hkd_arg(j->args, "shard"));
+    if (!status && first == last) status = hkd_fail(HKD_USAGE, "--shard %s: no pictures are left for it", hkd_arg(j->args,
+            "shard"));
     if (!status) status = hkd_moments_new(out, v.dim, j->offset + first);
     if (!status) status = take_up(*out, &next, j, first);
     if (!status && next > first && next < last) { /* go on behind what is there */
@@ -316,7 +318,7 @@ const hkd_verb hkd_verb_eval = {
                {"save-stats", "F.safetensors", NULL,
                 "keep mean and covariance (frd, frechet) of A, merged with statistics of more runs"},
                {"offset", "N", "0", "number of A's first picture among all that will be merged, a multiple of 64"},
-               {"shard", "I/N", NULL, "--save-stats: part I (from 0) of N of A; merged, the parts are one run's statistics, bit for bit"},
+               {"shard", "I/N", NULL, "--save-stats: part I (from 0) of N of A; merged, they are one run's, bit for bit"},
                {"resume", NULL, NULL, "--save-stats: go on from the statistics that an interrupted run left there"},
                {"directions", "N", "512", "swd: random directions"},
                {"subsets", "N", "100", "kernel: random subsets of up to 1000"},

@@ -127,13 +127,14 @@ static hkd_status read_class(job *j, const hkd_config *c) {
 static hkd_status check_latents(job *j, const hkd_config *c, const char *path, hkd_shape x, bool all) {
     const int64_t image[3] = {c->img_channels, c->img_resolution, c->img_resolution};
     char found[80], wanted[80];
-    const hkd_shape want = hkd_shape_of(4, hkd_given(j->args, "seeds") ? (int64_t)j->count : (int64_t)HKD_ANY, image[0], image[1],
-                                        image[2]);
-    const bool fits = x.rank == 4 && x.dim[1] == image[0] * j->generator.draws && x.dim[2] == image[1] && x.dim[3] == image[2] &&
-                      (want.dim[0] == HKD_ANY || want.dim[0] == x.dim[0]);
+    const int64_t n = hkd_given(j->args, "seeds") ? (int64_t)j->count : (int64_t)HKD_ANY;
+    const hkd_shape want = hkd_shape_of(4, n, image[0], image[1], image[2]);
+    const bool fits = x.rank == 4 && x.dim[1] == image[0] * j->generator.draws && x.dim[2] == image[1] &&
+                      x.dim[3] == image[2] && (n == HKD_ANY || n == x.dim[0]);
     if (!all) j->generator.draws = 0;
     return fits ? HKD_OK
-                : hkd_fail(HKD_BAD_FILE, "%s: 'latents' is %s, expected %s", path, hkd_shape_text(found, sizeof found, x.rank, x.dim),
+                : hkd_fail(HKD_BAD_FILE, "%s: 'latents' is %s, expected %s", path,
+                           hkd_shape_text(found, sizeof found, x.rank, x.dim),
                            hkd_shape_text(wanted, sizeof wanted, 4, want.dim));
 }
 
@@ -193,7 +194,7 @@ static hkd_status check_target(job *j) {
 static hkd_status keep_shard(job *j) {
     int64_t first, last;
     if (!hkd_given(j->args, "shard")) return HKD_OK;
-    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--shard is for --out DIR without --latents or --noise");
+    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--shard is for --out DIR without given noise");
     const hkd_status status = hkd_arg_shard(&first, &last, j->args, (int64_t)j->count);
     if (status) return status;
     j->count = (size_t)(last - first);
@@ -411,20 +412,21 @@ const hkd_verb hkd_verb_sample = {
                 "not given: onestep for HKD models, heun for denoisers; N steps (usual: in brackets) take as many "
                 "evaluations:" HKD_SAMPLERS(SAMPLER_HELP)},
                {"steps", "N", NULL, "not given: the sampler's usual number"},
-               {"times", "T,T,...", NULL, "onestep, consistency: where steps 2, 3, ... start (1 noise, 0 data); not given: evenly"},
+               {"times", "T,T,...", NULL, "onestep, consistency: starts of steps 2, 3, ... (1 noise, 0 data); not given: even"},
                {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"rng", HKD_RNG_CHOICES, "hkd",
                 "whose noise and class a seed means: this program's, EDM's (torch-cuda of seed mod 2^32), ..."},
                {"noise", "F.npy|F.safetensors", NULL,
                 "all noise from a file, no generator: `latents` [N,C,H,W], or [N,D C,H,W] with D draws (and `class_labels`)"},
                {"latents", "F.npy|F.safetensors", NULL,
-                "start from the unit normals `latents` [N,C,H,W] (and `class_labels`) in a file; later noise as --rng has it"},
+                "start from the unit normals `latents` [N,C,H,W] (and `class_labels`) in a file; more noise as --rng has it"},
                {"decode-at", "T,T,...", NULL,
                 "pictures along the way of an HKD model: a row for each seed, a column for each time"},
                {"columns", "N", "0", "of the sheet; 0: near a square"},
                {"disc", "edm|vp|ve|iddpm", NULL,
                 "where the levels of heun, euler, ablation (edm), ddim and ddpm (the network's own) lie"},
-               {"sigma-min", "SIGMA", NULL, "ends of the way; not given: those usual for --disc or --sde, as far as the network"},
+               {"sigma-min", "SIGMA", NULL,
+                "ends of the way; not given: those usual for --disc or --sde, as far as the network"},
                {"sigma-max", "SIGMA", NULL, "knows them (vp 0.001..152, ve 0.02..100, iddpm 0.0064..20291; its levels only)"},
                {"rho", "R", NULL, "--disc edm: how much the levels crowd at the low end (not given: the model's, 7)"},
                {"schedule", "linear|vp|ve", "linear", "ablation: sigma(t)"},
@@ -444,7 +446,7 @@ const hkd_verb hkd_verb_sample = {
                {"floor", "SIGMA", NULL, "consistency: the level of what is predicted (not given: sigma_min; ECT 0)"},
                {"clip", "no|yes", NULL, "predictions to [-1, 1] (not given: yes for consistency, no for onestep)"},
                {"batch", "N", "16", "images in one pass; no image depends on it"},
-               {"shard", "I/N", NULL, "--out DIR: part I (from 0) of N of the seeds; all parts fill the folder as one run does"},
+               {"shard", "I/N", NULL, "--out DIR: part I (from 0) of N of the seeds; all together fill it as one run does"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
     .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
                 "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",

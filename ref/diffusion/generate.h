@@ -11,7 +11,7 @@
     X(ONESTEP, onestep, 1, N, "N", "straight to the end; with more steps noise is added between them (--times)") \
     X(HEUN, heun, 18, 2 * N - 1, "2N-1", "EDM, second order (--churn)") \
     X(EULER, euler, 18, N, "N", "EDM, first order (--churn)") \
-    X(ABLATION, ablation, 18, N + second * (N - 1), "2N-1", "EDM's general one (--disc --schedule --scaling --solver --churn)") \
+    X(ABLATION, ablation, 18, N + second * (N - 1), "2N-1", "EDM's general one (--disc --schedule --scaling --solver)") \
     X(DDIM, ddim, 50, N, "N", "DDIM (--eta)") \
     X(DDPM, ddpm, 1000, N, "N", "ancestral (--variance)") \
     X(SDE, sde, 1000, N, "N", "Score-SDE, Euler-Maruyama (--sde)") \

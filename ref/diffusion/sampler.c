@@ -108,7 +108,7 @@ hkd_status hkd_sample_edm(hkd_sampling *s, double *x, const double *sigma, int64
         status = hkd_sampling_watch(s, i, sigma[i], x);
         if (status) break;
         const double from = raised(s, sigma[i], steps, o), added = sqrt(from * from - sigma[i] * sigma[i]);
-        if (o->churn > 0) status = hkd_sampling_add_noise(s, x, o->churn_noise * added, i); /* EDM draws outside the range, too */
+        if (o->churn > 0) status = hkd_sampling_add_noise(s, x, o->churn_noise * added, i); /* also where that is 0 */
         if (!status) status = step(s, x, slope, next, from, sigma[i + 1], o->order == 2 && i + 1 < steps);
     }
     if (!status) status = hkd_sampling_watch(s, steps, 0, x);

@@ -59,8 +59,8 @@ hkd_status hkd_sample_edm(hkd_sampling *s, double *x, const double *sigma, int64
 
 /* ---- a one-step model, once or again and again (sampler_multistep.c) ---- */
 
-/* x [n, size]: in, the state at noise level sigma[0]; out, the images. sigma [steps] decreases and stays >= sigma_min, the level
- * of what the model predicts. clip: every prediction is brought into [-1, 1]. */
+/* x [n, size]: in, the state at noise level sigma[0]; out, the images. sigma [steps] decreases and stays >= sigma_min, the
+ * level of what the model predicts. clip: every prediction is brought into [-1, 1]. */
 hkd_status hkd_sample_multistep(hkd_sampling *s, double *x, const double *sigma, int64_t steps, double sigma_min, bool clip);
 
 #endif

@@ -55,9 +55,10 @@ hkd_vp hkd_vp_of_range(double sigma_min, double sigma_max, double t_min) {
 
 double hkd_vp_sigma(double t, const hkd_vp *vp) { return sqrt(exp_minus_1(vp->beta_d * t * t / 2 + vp->beta_min * t)); }
 
+/* beta_min may be below 0, and 0 / 0 at sigma = 0. */
 double hkd_vp_time(double sigma, const hkd_vp *vp) {
     const double l = log_1_plus(sigma * sigma);
-    return l > 0 ? 2 * l / (sqrt(vp->beta_min * vp->beta_min + 2 * vp->beta_d * l) + vp->beta_min) : 0; /* beta_min may be < 0 */
+    return l > 0 ? 2 * l / (sqrt(vp->beta_min * vp->beta_min + 2 * vp->beta_d * l) + vp->beta_min) : 0;
 }
 
 /* ---- what networks know ---- */
