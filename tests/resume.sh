@@ -1,6 +1,6 @@
 #!/bin/sh
 # A training run that is killed at random moments, and one that meets a full disk, must end in the very bytes of a run that
-# nothing happened to. usage: tests/resume.sh PROGRAM
+# nothing happened to; so must statistics. usage: tests/resume.sh PROGRAM
 set -u
 hkd=$1
 dir=$(mktemp -d) || exit 1
@@ -23,6 +23,22 @@ train "$dir/killed"; ok $? "the last resume failed"
 [ "$kills" -gt 0 ]; ok $? "no run was killed: the test tested nothing"
 cmp -s "$dir/whole" "$dir/killed"; ok $? "a killed and resumed run gives another model"
 cmp -s "$dir/whole.csv" "$dir/killed.csv"; ok $? "a killed and resumed run gives another log"
+
+# statistics of shards: killed, resumed and merged they are those of one run
+stats() { "$hkd" eval --quiet --metric frechet --count 4096 --save-stats "$@" builtin:scenes:16 >/dev/null; }
+stats "$dir/once.safetensors"; ok $? "statistics"
+kills=0
+for delay in 1 0.5 1; do
+    "$hkd" eval --quiet --metric frechet --count 4096 --save-stats "$dir/s0.safetensors" --shard 0/2 --resume builtin:scenes:16 \
+        >/dev/null & pid=$!
+    sleep $delay
+    kill -9 $pid 2>/dev/null && kills=$((kills + 1))
+    wait $pid 2>/dev/null
+done
+[ "$kills" -gt 0 ]; ok $? "no statistics were killed: the test tested nothing"
+stats "$dir/s0.safetensors" --shard 0/2 --resume && stats "$dir/s1.safetensors" --shard 1/2; ok $? "the last resume failed"
+"$hkd" eval --metric frechet --save-stats "$dir/merged.safetensors" "$dir/s1.safetensors" "$dir/s0.safetensors" >/dev/null
+cmp -s "$dir/once.safetensors" "$dir/merged.safetensors"; ok $? "killed, resumed and merged statistics differ from one run's"
 
 # a disk with no room for a checkpoint: exit 5, nothing half-written, and the run continues where there is room
 mkdir "$dir/small"

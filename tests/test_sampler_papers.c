@@ -86,7 +86,7 @@ static void ablation_is_edm(void) {
     }
 }
 
-/* The four discretisations end at the image; a grid that rises, an alpha out of range and churn without seeds are refused. */
+/* A grid that rises, an alpha out of range and churn without seeds are refused. */
 static void ablation_refuses(void) {
     hkd_gaussian g = data();
     hkd_sampling s = deterministic(&g);
@@ -198,7 +198,7 @@ static moments sde_recursion(int64_t steps, double v, const hkd_sde_options *o) 
         const double beta = o->vp.beta_min + o->vp.beta_d * t, level = o->sigma_min * pow(o->sigma_max / o->sigma_min, t);
         const bool ve = o->kind == HKD_SDE_VE, vp = o->kind == HKD_SDE_VP;
         const double a = ve ? 1 : exp(-B / 2), f = ve ? 0 : -beta / 2;
-        const double b2 = ve ? level * level - o->sigma_min * o->sigma_min : vp ? 1 - exp(-B) : (1 - exp(-B)) * (1 - exp(-B));
+        const double b2 = ve ? level * level : vp ? 1 - exp(-B) : (1 - exp(-B)) * (1 - exp(-B));
         const double g2 = ve ? 2 * level * level * log(o->sigma_max / o->sigma_min) : vp ? beta : beta * (1 - exp(-2 * B));
         if (i == 0) y.v = b2;
         if (i == steps) return (moments){y.m / a, y.v / (a * a)};

@@ -93,6 +93,40 @@ static void merging(void) {
     program_refuses(1, "64 to 127 missing", "eval --metric frechet %s %s", all, scratch("gap.safetensors"));
 }
 
+static void same_files(const char *p, const char *q, const char *what) {
+    unsigned char *x = NULL, *y = NULL;
+    size_t n = 0, m = 0;
+    CHECK(!hkd_read_file(&x, &n, p, 1 << 26) && !hkd_read_file(&y, &m, q, 1 << 26), "%s", hkd_last_error());
+    CHECK(x && y && n == m && !memcmp(x, y, n), "%s", what);
+    free(x);
+    free(y);
+}
+
+/* Three shards, merged, are one run's file; so is a run that goes on from what another left after 128 pictures. */
+static void shards(void) {
+    char once[512], part[3][512], merged[512], resumed[512];
+    snprintf(once, sizeof once, "%s", scratch("whole.safetensors"));
+    snprintf(merged, sizeof merged, "%s", scratch("merged.safetensors"));
+    snprintf(resumed, sizeof resumed, "%s", scratch("resumed.safetensors"));
+    CHECK(program("eval --metric frechet --save-stats %s %s", once, a) == 0, "%s", program_err());
+    for (int i = 0; i < 3; i++) {
+        snprintf(part[i], sizeof part[i], "%s",
+                scratch(i == 0 ? "s0.safetensors" : i == 1 ? "s1.safetensors" : "s2.safetensors"));
+        CHECK(program("eval --metric frechet --shard %d/3 --save-stats %s %s", i, part[i], a) == 0, "%s", program_err());
+    }
+    CHECK(program("eval --metric frechet --save-stats %s %s %s %s", merged, part[1], part[2], part[0]) == 0, "%s",
+            program_err());
+    same_files(merged, once, "three shards, merged, differ from one run");
+    CHECK(program("eval --metric frechet --count 128 --save-stats %s %s", resumed, a) == 0, "%s", program_err());
+    CHECK(program("eval --metric frechet --resume --save-stats %s %s", resumed, a) == 0, "%s", program_err());
+    same_files(resumed, once, "a resumed run differs from one run");
+    CHECK(program("eval --metric frechet --resume --save-stats %s %s", resumed, a) == 0, "%s", program_err());
+    same_files(resumed, once, "a finished run, resumed, differs from one run");
+    program_refuses(2, "of another shard", "eval --metric frechet --resume --shard 1/3 --save-stats %s %s", part[0], a);
+    program_refuses(2, "0 <= i < n", "eval --metric frechet --shard 3/3 --save-stats %s %s", merged, a);
+    program_refuses(2, "are for --save-stats", "eval --metric frechet --shard 0/3 %s %s", a, b);
+}
+
 static void gap(void) {
     char p0[512], p2[512];
     snprintf(p0, sizeof p0, "%s", scratch("g0.safetensors"));
@@ -130,5 +164,6 @@ void test_verb_eval(void) {
     closed_forms();
     gap();
     merging();
+    shards();
     bad_input();
 }

@@ -31,7 +31,7 @@ static void same(const double *a, const double *b, int64_t images, const char *w
 }
 
 static double *sample_of(const char *device, const char *model, const char *rest, int64_t images) {
-    char words[1024];
+    char words[4096];
     snprintf(words, sizeof words, "--device %s --model %s %s", device, model, rest);
     return sample(words, images);
 }
@@ -163,6 +163,104 @@ static void pictures(void) {
               strstr(program_out(), "\"nfe\": 9"), "Heun with 5 steps: %s%s", program_out(), program_err());
 }
 
+/* Every sampler on a network of every preconditioning: as many evaluations as the table says, finite images, an image alone is
+ * the one of its batch, also where a sampler draws noise. A level outside what the network knows, noise shared by a batch, or a
+ * sampler that the program does not reach fails. */
+static void all_samplers(void) {
+    static const char *const often[] = {"", "--steps 3 --churn 5", "--steps 3",
+                                        ("--steps 3 --churn 5 --solver midpoint --schedule vp "
+                                         "--scaling vp --disc iddpm"), "--steps 3 --eta 0.5", "--steps 3 --variance large",
+                                        "--steps 3 --sde sub-vp", "--steps 3 --correctors 2", "--tolerance 0.1", ""};
+    static const int64_t evaluations[] = {1, 5, 3, 5, 3, 3, 3, 9, 0, 2};
+    for (int p = 0; p < 4; p++) {
+        hkd_config c = small_config(false, CLASSES);
+        char file[512], words[1024], nfe[40];
+        c.precond = (hkd_precond)p;
+        snprintf(file, sizeof file, "%s", scratch("precond.safetensors"));
+        small_model_file(file, &c);
+        for (int k = 0; k < HKD_SAMPLER_KINDS; k++) {
+            hkd_sampler_options o = hkd_sampler_default((hkd_sampler_kind)k, &c);
+            if (strstr(often[k], "--steps 3")) o.steps = 3;
+            o.correctors = 2;
+            CHECK(hkd_sampler_evaluations(&o) == evaluations[k], "%s: the table says %d evaluations", hkd_sampler_name[k],
+                  (int)hkd_sampler_evaluations(&o));
+            snprintf(words, sizeof words, "--sampler %s %s --rng %s --seeds 5-7", hkd_sampler_name[k], often[k],
+                    k % 2 ? "edm" : "hkd");
+            double *many = sample_of("ref", file, words, 3);
+            snprintf(nfe, sizeof nfe, "NFE %d,", (int)evaluations[k]);
+            snprintf(words + strlen(words) - 3, 4, "6");
+            double *one = sample_of("ref", file, words, 1);
+            CHECK(!evaluations[k] || strstr(program_out(), nfe), "%s on %s: %s", hkd_sampler_name[k],
+                    hkd_precond_name(c.precond),
+                  program_out());
+            int wrong = 0;
+            for (int i = 0; i < 3 * SIZE; i++) wrong += !isfinite(many[i]);
+            CHECK(!wrong && memcmp(many, many + SIZE, SIZE * sizeof *many),
+                    "%s on %s: %d numbers are not finite, or two seeds agree",
+                  hkd_sampler_name[k], hkd_precond_name(c.precond), wrong);
+            same(many + SIZE, one, 1, hkd_sampler_name[k]);
+            free(many);
+            free(one);
+        }
+    }
+}
+
+/* --rng edm is the noise of PyTorch on a GPU and its class; --noise with the same numbers, all of them, is the same picture. */
+static void foreign(void) {
+    enum { DRAWS = 4 };
+    static double n[DRAWS * SIZE], labels[CLASSES];
+    char file[512], words[700];
+    hkd_foreign g;
+    int64_t label;
+    hkd_foreign_seed(&g, 9, HKD_RNG_TORCH_CUDA);
+    hkd_foreign_normals(n, SIZE, &g);
+    hkd_foreign_label(&label, CLASSES, &g);
+    labels[label] = 1;
+    for (int k = 1; k < DRAWS; k++) hkd_foreign_normals(n + k * SIZE, SIZE, &g);
+    const small_tensor t[] = {{"latents", n, hkd_shape_of(4, (int64_t)1, (int64_t)(3 * DRAWS), (int64_t)8, (int64_t)8),
+            HKD_FLOAT},
+                              {"class_labels", labels, hkd_shape_of(2, (int64_t)1, (int64_t)CLASSES), HKD_FLOAT}};
+    snprintf(file, sizeof file, "%s", scratch("noise.safetensors"));
+    small_tensor_file(file, t, 2);
+    snprintf(words, sizeof words, "--steps 3 --churn 5 --noise %s", file);
+    double *given = sample_of("ref", teacher, words, 1);
+    double *drawn = sample_of("ref", teacher, "--steps 3 --churn 5 --rng edm --seeds 4294967305", 1);
+    same(given, drawn, 1, "EDM's noise from a file and from its seed 2^32 + 9 make two images");
+    program_refuses(2, "more often than the 4 times", "sample --model %s --out %s --steps 5 --churn 5 --noise %s", teacher,
+                    scratch("no.png"), file);
+    free(given);
+    free(drawn);
+}
+
+/* Three shards fill a folder with what one run makes, each seed once. */
+static void sharded(void) {
+    char dir[512], file[600];
+    int made = 0;
+    snprintf(dir, sizeof dir, "%s", scratch("shards"));
+    for (int i = 0; i < 3; i++) {
+        CHECK(program("sample --model %s --seeds 0-149 --shard %d/3 --json --out %s", hkd, i, dir) == 0, "%s", program_err());
+        const char *images = strstr(program_out(), "\"images\": ");
+        made += images ? atoi(images + 10) : 0;
+    }
+    char **names;
+    size_t count = 0;
+    CHECK(!hkd_list_directory(&names, &count, dir) && count == 150 && made == 150, "%d files, %d pictures", (int)count, made);
+    hkd_names_free(names, count);
+    hkd_image image = {0};
+    static double values[SIZE];
+    snprintf(file, sizeof file, "%s/000149.%s", dir, hkd_image_ending());
+    double *x = sample_of("cpu", hkd, "--seeds 149", 1);
+    if (CHECK(!hkd_image_read(&image, file), "%s", hkd_last_error())) {
+        int wrong = 0;
+        hkd_image_get(values, &image);
+        for (int i = 0; i < SIZE; i++) wrong += hkd_to_byte(values[i]) != hkd_to_byte(x[i]);
+        CHECK(!wrong, "%d bytes of 000149 are not the sample's", wrong);
+    }
+    hkd_image_free(&image);
+    free(x);
+    program_refuses(2, "--shard is for", "sample --model %s --shard 0/2 --out %s", hkd, scratch("no.png"));
+}
+
 static void bad_input(void) {
     const char *png = scratch("bad.png");
     static const struct {
@@ -174,6 +272,10 @@ static void bad_input(void) {
                  {"decrease", "--times 0.5,0.7"},
                  {"decrease", "--times 1"},
                  {"--churn is for", "--churn 3"},
+                 {"expected hkd|edm|", "--rng rand"},
+                 {"not both", "--noise a --latents b"},
+                 {"below 2^32", "--rng numpy --seeds 4294967296"},
+                 {"a boundary is for denoisers", "--boundary 0.002"},
                  {"not 1", "--steps 3 --times 0.5"},
                  {"leave out --steps", "--steps 2 --decode-at 0"}};
     for (size_t i = 0; i < sizeof usage / sizeof *usage; i++)
@@ -205,5 +307,8 @@ void test_verb_sample(void) {
     two_steps();
     latents();
     pictures();
+    all_samplers();
+    foreign();
+    sharded();
     bad_input();
 }

@@ -181,6 +181,21 @@ hkd_status hkd_arg_choice(int *out, const hkd_args *a, const char *name, const c
     return hkd_fail(HKD_USAGE, "--%s %s: expected %s", name, text ? text : "(not given)", choices);
 }
 
+hkd_status hkd_arg_shard(int64_t *first, int64_t *last, const hkd_args *a, int64_t count) {
+    enum { BLOCK = 64, MOST = 1 << 20 }; /* statistics are made of such blocks (moments.h) */
+    const char *text = hkd_arg(a, "shard");
+    int i = 0, n = 1, end = 0;
+    *first = 0;
+    *last = count;
+    if (!text) return HKD_OK;
+    if (sscanf(text, "%d/%d%n", &i, &n, &end) != 2 || text[end] || i < 0 || i >= n || n > MOST)
+        return hkd_fail(HKD_USAGE, "--shard %s: expected i/n with 0 <= i < n", text);
+    const int64_t blocks = (count + BLOCK - 1) / BLOCK, from = (i * blocks + n - 1) / n, to = ((i + 1) * blocks + n - 1) / n;
+    *first = from * BLOCK < count ? from * BLOCK : count;
+    *last = to * BLOCK < count ? to * BLOCK : count;
+    return HKD_OK;
+}
+
 hkd_status hkd_open_device(hkd_device **out, const hkd_args *a) {
     *out = NULL;
     int64_t threads = 0;

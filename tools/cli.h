@@ -55,6 +55,9 @@ void hkd_arg_preset(hkd_args *a, const char *name, const char *value);
 /* Which of "direct|fast" was given: 0, 1, ... */
 hkd_status hkd_arg_choice(int *out, const hkd_args *a, const char *name, const char *choices);
 
+/* --shard i/n of `count` things: first .. last - 1, cut at multiples of 64; all of them when it is not given. */
+hkd_status hkd_arg_shard(int64_t *first, int64_t *last, const hkd_args *a, int64_t count);
+
 /* Open the device of --device, --threads, --math and --isa. */
 hkd_status hkd_open_device(hkd_device **out, const hkd_args *a);
 

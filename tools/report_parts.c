@@ -361,6 +361,7 @@ hkd_status hkd_report_edits(hkd_report *r) {
     for (int64_t i = 0; i < n && !status; i++) seeds[i] = r->noise.seeds[(i + 1) % n] + (n == 1);
     if (!status) hkd_region_triangle(region, side, side);
     if (!status) status = hkd_inputs_of_seeds(&reference, r->s.model, seeds, (size_t)n);
+    if (!status) status = hkd_inputs_set_class(&reference, r->s.model, r->args, "class");
     if (!status) status = edit_all(r, all, &reference, region);
     fputs("<section id=\"edits\"><h2>Edits</h2>\n<p>In the lower left half, the high band of the next seed's picture is mixed "
           "into each picture; in the last column all bands. Mixing commutes with the operators: at which time it is done makes "

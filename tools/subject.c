@@ -46,6 +46,16 @@ static void draw_labels(double *labels, int64_t classes, const uint64_t *seeds, 
     }
 }
 
+hkd_status hkd_inputs_set_class(hkd_inputs *i, const hkd_model *m, const hkd_args *a, const char *option) {
+    const int64_t classes = m->config.label_dim;
+    int64_t label;
+    if (!hkd_given(a, option)) return HKD_OK;
+    if (!classes) return hkd_fail(HKD_USAGE, "--%s: the model has no classes", option);
+    const hkd_status status = hkd_arg_int(&label, a, option, 0, classes - 1);
+    for (int64_t k = 0; k < i->in.n * classes && !status; k++) i->labels[k] = k % classes == label;
+    return status;
+}
+
 /* Everything but x filled in, at one noise level. */
 static hkd_status inputs_new(hkd_inputs *out, const hkd_model *m, const uint64_t *seeds, size_t n, double sigma) {
     const hkd_config *c = &m->config;
@@ -61,8 +71,7 @@ static hkd_status inputs_new(hkd_inputs *out, const hkd_model *m, const uint64_t
     out->in = (hkd_model_input){.n = (int64_t)n, .x = out->x, .sigma = out->sigma,
                                 .class_labels = c->label_dim ? out->labels : NULL};
     const hkd_sampling s = {.n = (int64_t)n, .size = (int64_t)size, .seeds = seeds};
-    hkd_draw_latents(out->x, &s, sigma);
-    return HKD_OK;
+    return hkd_draw_latents(out->x, &s, sigma);
 }
 
 hkd_status hkd_inputs_of_seeds(hkd_inputs *out, const hkd_model *m, const uint64_t *seeds, size_t n) {
@@ -80,7 +89,7 @@ hkd_status hkd_inputs_of_option(hkd_inputs *out, const hkd_model *m, const hkd_a
     if (status) return status;
     status = hkd_inputs_of_seeds(out, m, seeds, n);
     free(seeds);
-    return status;
+    return status ? status : hkd_inputs_set_class(out, m, a, strcmp(name, "reference-seeds") ? "class" : "reference-class");
 }
 
 hkd_status hkd_inputs_of_pictures(hkd_inputs *out, const hkd_model *m, const double *pictures, const uint64_t *seeds, size_t n,

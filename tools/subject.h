@@ -30,7 +30,9 @@ typedef struct {
 
 /* The noise x_T and the label of each seed, at sigma_max; dt is NULL (to the end). */
 hkd_status hkd_inputs_of_seeds(hkd_inputs *out, const hkd_model *m, const uint64_t *seeds, size_t n);
-/* --NAME's list of seeds. */
+/* --OPTION's class for all of them, if it is given, in place of the drawn ones. */
+hkd_status hkd_inputs_set_class(hkd_inputs *i, const hkd_model *m, const hkd_args *a, const char *option);
+/* --NAME's list of seeds; their class is --class, that of --reference-seeds is --reference-class. */
 hkd_status hkd_inputs_of_option(hkd_inputs *out, const hkd_model *m, const hkd_args *a, const char *name);
 /* pictures [n, C, R, R] at `time`: each with the noise of its seed, sigma(time) times as large. */
 hkd_status hkd_inputs_of_pictures(hkd_inputs *out, const hkd_model *m, const double *pictures, const uint64_t *seeds, size_t n,

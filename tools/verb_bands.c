@@ -262,6 +262,7 @@ const hkd_verb hkd_verb_bands = {
     .summary = "what groups of modes carry: pictures of each band alone, spectra, cumulative effect",
     .option = {{"model", "M", NULL, "an HKD model"},
                {"seeds", "LIST", "0-7", "the images"},
+               {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"band", "A:B,...", NULL, "intervals of ranks; not given: low, middle and high, each a third"},
                {"sort", "KEY", "alpha", "what ranks the modes: alpha, abs_alpha, growth"},
                {"joint", NULL, NULL, "rank all levels together"},

@@ -11,6 +11,7 @@ const hkd_verb hkd_verb_colorize = {
     .most = 1,
     .option = {{"model", "M", NULL, "an HKD model"},
                {"seeds", "LIST", "0-3", "one result for each"},
+               {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"steps", "N", "18", "noise levels, from the largest to the smallest (Algorithm 4 of the consistency models)"},
                {"out", "F", NULL, "one seed: the picture; several: a sheet; or DIR/, F.safetensors"}},
     .example = {"colorize --model M.safetensors gray.png --seeds 0-7 --out colours.png"},

@@ -55,7 +55,7 @@ static hkd_status read_reference(job *j, const hkd_args *a, hkd_inputs *seeds) {
 
 /* A reference of seeds evolves from its own noise; a picture can only be encoded at the end, where it has none, and moved
  * back. */
-static hkd_status encode_reference(job *j, const hkd_inputs *seeds) {
+static hkd_status encode_reference(job *j, const hkd_args *a, const hkd_inputs *seeds) {
     const hkd_model *m = j->s.model;
     hkd_inputs *evolved = &j->reference[EVOLVED], *noised = &j->reference[NOISED];
     const size_t n = (size_t)j->n;
@@ -63,6 +63,7 @@ static hkd_status encode_reference(job *j, const hkd_inputs *seeds) {
                               : hkd_inputs_of_pictures(evolved, m, j->picture, j->image.seeds, n, 0);
     for (int64_t i = 0; !seeds && !status && i < j->n * j->s.size; i++) evolved->x[i] = j->picture[i];
     if (!status) status = hkd_inputs_of_pictures(noised, m, j->picture, j->image.seeds, n, j->time);
+    for (int k = EVOLVED; k <= NOISED && !status; k++) status = hkd_inputs_set_class(&j->reference[k], m, a, "reference-class");
     if (!status && seeds && noised->in.class_labels)
         memcpy(noised->labels, seeds->labels, n * (size_t)m->config.label_dim * sizeof *noised->labels);
     return status;
@@ -78,7 +79,7 @@ static hkd_status read_inputs(job *j, const hkd_args *a) {
         status = hkd_fail(HKD_USAGE, "%lld --seeds and %lld --reference-seeds: as many are needed", (long long)j->n,
                           (long long)seeds.in.n);
     if (!status) status = read_reference(j, a, of_seeds ? &seeds : NULL);
-    if (!status) status = encode_reference(j, of_seeds ? &seeds : NULL);
+    if (!status) status = encode_reference(j, a, of_seeds ? &seeds : NULL);
     hkd_inputs_free(&seeds);
     return status;
 }
@@ -287,8 +288,11 @@ const hkd_verb hkd_verb_edit = {
     .summary = "mix a reference into images, on a band of modes and a part of the picture",
     .option = {{"model", "M", NULL, "an HKD model"},
                {"seeds", "LIST", "0-3", "the images"},
+               {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"reference-seeds", "LIST", NULL, "a reference for each image"},
                {"reference", "A.png", NULL, "or one picture for all of them"},
+               {"reference-class", "K", NULL,
+                "class of the reference; not given: drawn from its seed, a picture's from the image's"},
                {"time", "TAU", "0.5", "where the reference is encoded when noised (1 noise, 0 picture); otherwise without "
                                       "effect: "
                                       "mixing commutes with the operators"},

@@ -27,12 +27,13 @@ typedef hkd_eval_job job;
 /* Calls `use` with consecutive blocks of rows. */
 typedef hkd_status use_rows(void *self, const double *rows, int64_t first, int64_t n);
 
-static hkd_status walk(const job *j, const hkd_vectors *v, const char *name, int64_t count, use_rows *use, void *self) {
+static hkd_status walk(const job *j, const hkd_vectors *v, const char *name, int64_t start, int64_t count, use_rows *use,
+                       void *self) {
     hkd_progress progress;
     double *rows = malloc((size_t)(BLOCK * v->dim) * sizeof *rows + 1);
     hkd_status status = rows ? HKD_OK : hkd_fail(HKD_RESOURCES, "%s: out of memory", name);
     hkd_progress_begin(&progress, name, "img", count, hkd_given(j->args, "quiet"));
-    for (int64_t first = 0; first < count && !status; first += BLOCK) {
+    for (int64_t first = start; first < count && !status; first += BLOCK) {
         const int64_t n = count - first < BLOCK ? count - first : BLOCK;
         status = hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : hkd_vectors_get(v, rows, j->first + first, n);
         if (!status) status = use(self, rows, first, n);
@@ -51,17 +52,61 @@ static int64_t count_of(const job *j, const hkd_vectors *v) {
 /* ---- statistics -----------------------------------------------------------------------------------------------------------
  */
 
+enum { SAVED_EVERY = 2 * BLOCK };
+
+/* Statistics that grow; with --save-stats they are kept on the way, so that --resume can go on from there. */
+typedef struct {
+    const job *j;
+    hkd_moments *moments;
+    int64_t unsaved;
+} growing;
+
 static hkd_status add_rows(void *self, const double *rows, int64_t first, int64_t n) {
+    growing *g = self;
+    const char *path = hkd_arg(g->j->args, "save-stats");
+    const hkd_status status = hkd_moments_add(g->moments, rows, n);
     (void)first;
-    return hkd_moments_add(self, rows, n);
+    if (status || !path || hkd_ends_with(path, ".npz")) return status;
+    if ((g->unsaved += n) < SAVED_EVERY || n < BLOCK) return HKD_OK;
+    g->unsaved = 0;
+    return hkd_moments_save(g->moments, path, g->j->of);
+}
+
+/* The statistics that an interrupted run left: whole blocks from `first` on. *next is what comes after them. */
+static hkd_status take_up(hkd_moments *m, int64_t *next, const job *j, int64_t first) {
+    const char *path = hkd_arg(j->args, "save-stats");
+    if (!hkd_given(j->args, "resume") || !hkd_exists(path)) return HKD_OK;
+    const hkd_status status = hkd_moments_load(&m, path, j->of);
+    const hkd_moments_part *part = hkd_moments_part_at(m, 0);
+    if (status || !part) return status;
+    if (part->first != j->offset + first) return hkd_fail(HKD_USAGE, "%s: statistics of another shard: nothing to resume",
+            path);
+    *next = first + hkd_moments_count(m);
+    return HKD_OK;
 }
 
 static hkd_status moments_of_pictures(hkd_moments **out, const job *j, const char *name) {
     hkd_vectors v;
+    int64_t first = 0, last = 0, next;
     hkd_status status = hkd_vectors_open(&v, name, j->features, j->side, j->dev);
     if (status) return status;
-    status = hkd_moments_new(out, v.dim, j->offset);
-    if (!status) status = walk(j, &v, name, count_of(j, &v), add_rows, *out);
+    growing g = {.j = j};
+    status = hkd_arg_shard(&first, &last, j->args, count_of(j, &v));
+    next = first;
+    if (!status && first == last) status = hkd_fail(HKD_USAGE, "--shard %s: no pictures are left for it", hkd_arg(j->args,
+            "shard"));
+    if (!status) status = hkd_moments_new(out, v.dim, j->offset + first);
+    if (!status) status = take_up(*out, &next, j, first);
+    if (!status && next > first && next < last) { /* go on behind what is there */
+        hkd_moments *rest = NULL;
+        status = hkd_moments_new(&rest, v.dim, j->offset + next);
+        for (int64_t i = 0; !status && hkd_moments_part_at(*out, i); i++)
+            status = hkd_moments_add_part(rest, hkd_moments_part_at(*out, i));
+        hkd_moments_free(*out);
+        *out = rest;
+    }
+    g.moments = *out;
+    if (!status) status = walk(j, &v, name, next, last, add_rows, &g);
     if (!status) status = hkd_moments_seal(*out);
     hkd_vectors_close(&v);
     return status;
@@ -167,7 +212,7 @@ static hkd_status matrix_of(matrix *m, const job *j, const char *name) {
     if (status) return status;
     *m = (matrix){.n = count_of(j, &v), .dim = v.dim};
     m->rows = malloc((size_t)(m->n * m->dim) * sizeof *m->rows + 1);
-    status = m->rows ? walk(j, &v, name, m->n, keep_rows, m) : hkd_fail(HKD_RESOURCES, "%s: out of memory", name);
+    status = m->rows ? walk(j, &v, name, 0, m->n, keep_rows, m) : hkd_fail(HKD_RESOURCES, "%s: out of memory", name);
     hkd_vectors_close(&v);
     return status;
 }
@@ -257,6 +302,10 @@ static hkd_status prepare(job *j) {
     if (which == HKD_LPIPS && !j->features) return hkd_fail(HKD_USAGE, "--metric lpips needs --features: %s", hkd_lpips_source);
     if (which == HKD_FRECHET && j->features)
         return hkd_fail(HKD_USAGE, "--metric frechet is over pixels; over --features it is frd");
+    if (!saves && (hkd_given(a, "shard") || hkd_given(a, "resume")))
+        return hkd_fail(HKD_USAGE, "--shard and --resume are for --save-stats");
+    if (hkd_given(a, "resume") && hkd_ends_with(hkd_arg(a, "save-stats"), ".npz"))
+        return hkd_fail(HKD_USAGE, "--resume: an .npz holds no unfinished statistics; save to a .safetensors");
     if (saves && which > HKD_FID) return hkd_fail(HKD_USAGE, "--save-stats is for --metric frd, frechet and fid");
     if (!saves && which != HKD_FID && a->operands != 2) return hkd_fail(HKD_USAGE, "expected two sets, A and B");
     j->side = which == HKD_FRECHET ? 8 : 0;
@@ -303,6 +352,8 @@ const hkd_verb hkd_verb_eval = {
                 "keep mean and covariance (frd, frechet, fid) of A, merged with statistics of more runs: .safetensors, or .npz "
                 "with mu and sigma for other tools"},
                {"offset", "N", "0", "number of A's first picture among all that will be merged, a multiple of 64"},
+               {"shard", "I/N", NULL, "--save-stats: part I (from 0) of N of A; merged, they are one run's, bit for bit"},
+               {"resume", NULL, NULL, "--save-stats: go on from the statistics that an interrupted run left there"},
                {"directions", "N", "512", "swd: random directions"},
                {"subsets", "N", "100", "kernel: random subsets of up to 1000 (about a second each with 2048 features)"},
                {"any-count", NULL, NULL, "fid: of other numbers of pictures than 50000; comparable only among themselves"},

@@ -19,6 +19,7 @@ const hkd_verb hkd_verb_inpaint = {
                                           "unchanged"},
                {"superres", "P", NULL, "instead: keep the mean of each P x P patch of A.png, which may be P times smaller"},
                {"seeds", "LIST", "0-3", "one result for each"},
+               {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"steps", "N", "18", "noise levels, from the largest to the smallest (Algorithm 4 of the consistency models)"},
                {"out", "F", NULL, "one seed: the picture; several: a sheet; or DIR/, F.safetensors"}},
     .example = {"inpaint --model M.safetensors photo.png --mask hole.png --out filled.png",

@@ -113,6 +113,7 @@ const hkd_verb hkd_verb_report = {
     .option = {{"model", "M", NULL, "an HKD model"},
                {"teacher", "T", NULL, "the denoiser it learnt from, shown beside it"},
                {"seeds", "LIST", "0-5", "the images"},
+               {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"log", "F.csv", NULL, "the log of hkd train"},
                {"verify", "F.json", NULL, "what hkd verify --json printed"},
                {"out", "F.html", NULL, "the page"}},

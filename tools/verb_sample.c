@@ -5,6 +5,7 @@
 #include "grid.h"
 #include "lists.h"
 #include "model_file.h"
+#include "npy.h"
 #include "progress.h"
 #include "sha256.h"
 
@@ -26,40 +27,90 @@ typedef struct {
     size_t time_count;
     const char *out;
     target target;
-    char sha256[65], settings[256];
+    char sha256[65], settings[1024];
     double *x;                       /* [count, max(time_count, 1), C, R, R]; for a folder: of one batch */
-    int64_t size, nfe;               /* numbers in one image; network evaluations for it */
+    int64_t size, nfe;               /* numbers in one image; network evaluations for all */
 } job;
 
 static int64_t pictures(const job *j) { return j->times ? (int64_t)j->time_count : 1; } /* of one seed */
 
 /* ---- what was asked ------------------------------------------------------------------------------------------------------ */
 
+/* Each option is read when given; the rest stands as the sampler has it. */
+static hkd_status read_numbers(hkd_sampler_options *o, const hkd_args *a) {
+    const struct {
+        const char *name;
+        double *to, least, most;
+    } real[] = {{"churn", &o->edm.churn, 0, 1e6}, {"churn-min", &o->edm.churn_min, 0, 1e9},
+                {"churn-max", &o->edm.churn_max, 0, HUGE_VAL}, {"churn-noise", &o->edm.churn_noise, 0, 1e6},
+                {"sigma-min", &o->sigma_min, 1e-9, 1e9}, {"sigma-max", &o->sigma_max, 1e-9, 1e9}, {"rho", &o->rho, 1e-3, 1e3},
+                {"eta", &o->eta, 0, 1}, {"snr", &o->snr, 0, 1e3}, {"tolerance", &o->tolerance, 1e-14, 1},
+                {"boundary", &o->boundary, 1e-9, 1}, {"floor", &o->floor, 0, 1e9}};
+    hkd_status status = HKD_OK;
+    for (size_t i = 0; i < sizeof real / sizeof *real && !status; i++)
+        if (hkd_given(a, real[i].name)) status = hkd_arg_real(real[i].to, a, real[i].name, real[i].least, real[i].most);
+    if (!status && hkd_given(a, "steps")) status = hkd_arg_int(&o->steps, a, "steps", 1, 100000);
+    if (!status && hkd_given(a, "correctors")) status = hkd_arg_int(&o->correctors, a, "correctors", 1, 100);
+    return status;
+}
+
+static hkd_status read_choices(hkd_sampler_options *o, const hkd_args *a) {
+    static const double alpha[] = {0, 1, 0.5};
+    int disc = (int)o->disc, clock = 0, scaling = 0, solver = 1, sde = (int)o->sde, variance = 0, clip = o->clip;
+    const struct {
+        const char *name, *choices;
+        int *to;
+    } choice[] = {{"disc", "edm|vp|ve|iddpm", &disc}, {"schedule", "linear|vp|ve", &clock}, {"scaling", "none|vp", &scaling},
+                  {"solver", "euler|heun|midpoint", &solver}, {"sde", "ve|vp|sub-vp", &sde},
+                  {"variance", "small|large", &variance}, {"clip", "no|yes", &clip}};
+    hkd_status status = HKD_OK;
+    for (size_t i = 0; i < sizeof choice / sizeof *choice && !status; i++)
+        if (hkd_given(a, choice[i].name)) status = hkd_arg_choice(choice[i].to, a, choice[i].name, choice[i].choices);
+    o->disc = (hkd_schedule_kind)disc;
+    o->clock = (hkd_clock)clock;
+    o->vp_scaling = scaling == 1;
+    o->alpha = alpha[solver];
+    o->sde = (hkd_sde_kind)sde;
+    o->large_variance = variance == 1;
+    o->clip = clip == 1;
+    return status;
+}
+
+/* What was chosen, for those who look at the pictures later: every option that was given. */
+static void describe(job *j, const hkd_sampler_options *o) {
+    static const char *const names[] = {"times", "disc", "schedule", "scaling", "solver", "churn", "churn-min", "churn-max",
+                                        "churn-noise", "sigma-min", "sigma-max", "rho", "eta", "variance", "sde", "correctors",
+                                        "snr", "tolerance", "boundary", "floor", "clip", "rng", "noise"};
+    int at = snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld device=%s", hkd_sampler_name[o->kind],
+                      (long long)o->steps, j->generator.model->dev->kind);
+    for (size_t i = 0; i < sizeof names / sizeof *names && at < (int)sizeof j->settings; i++)
+        if (hkd_given(j->args, names[i]))
+            at += snprintf(j->settings + at, sizeof j->settings - (size_t)at, " %s=%s", names[i], hkd_arg(j->args, names[i]));
+}
+
 static hkd_status read_sampler(job *j, hkd_model *m) {
-    static const char *const names[] = {"onestep", "heun", "euler"};
     const hkd_args *a = j->args;
-    int kind = m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN;
-    int64_t steps = 0;
+    int kind = m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN, rng = 0;
     double *times = NULL;
     size_t time_count = 0;
-    hkd_status status = hkd_given(a, "sampler") ? hkd_arg_choice(&kind, a, "sampler", "onestep|heun|euler") : HKD_OK;
-    if (!status && hkd_given(a, "steps")) status = hkd_arg_int(&steps, a, "steps", 1, 100000);
+    hkd_status status = hkd_given(a, "sampler") ? hkd_arg_choice(&kind, a, "sampler", hkd_sampler_choices) : HKD_OK;
+    const bool one_step = kind == HKD_ONESTEP || kind == HKD_CONSISTENCY;
+    hkd_sampler_options o = hkd_sampler_default((hkd_sampler_kind)kind, &m->config);
+    if (!status) status = read_numbers(&o, a);
+    if (!status) status = read_choices(&o, a);
+    if (!status) status = hkd_arg_choice(&rng, a, "rng", HKD_RNG_CHOICES);
     if (!status && hkd_given(a, "times")) status = hkd_parse_times(&times, &time_count, "--times", hkd_arg(a, "times"));
-    if (!status && times && kind != HKD_ONESTEP) status = hkd_fail(HKD_USAGE, "--times is for --sampler onestep");
-    if (!status && times && steps && steps != (int64_t)time_count + 1)
+    if (!status && times && !one_step) status = hkd_fail(HKD_USAGE, "--times is for --sampler onestep and consistency");
+    if (!status && times && hkd_given(a, "steps") && o.steps != (int64_t)time_count + 1)
         status = hkd_fail(HKD_USAGE, "--times lists the starts of the second step and later: %zu for --steps %lld, not %zu",
-                          (size_t)steps - 1, (long long)steps, time_count);
-    if (!steps) steps = times ? (int64_t)time_count + 1 : kind == HKD_ONESTEP ? 1 : 18;
-    if (!status) status = hkd_generator_new(&j->generator, m, (hkd_sampler_kind)kind, steps, times);
+                          (size_t)o.steps - 1, (long long)o.steps, time_count);
+    if (times) o.steps = (int64_t)time_count + 1;
+    if (!status && o.edm.churn > 0 && kind != HKD_HEUN && kind != HKD_EULER && kind != HKD_ABLATION)
+        status = hkd_fail(HKD_USAGE, "--churn is for --sampler heun, euler or ablation");
+    if (!status) status = hkd_generator_new(&j->generator, m, &o, times);
     free(times);
-    hkd_edm_options *o = &j->generator.edm;
-    if (!status) status = hkd_arg_real(&o->churn, a, "churn", 0, 1e6);
-    if (!status) status = hkd_arg_real(&o->churn_min, a, "churn-min", 0, 1e9);
-    if (!status) status = hkd_arg_real(&o->churn_max, a, "churn-max", 0, HUGE_VAL);
-    if (!status) status = hkd_arg_real(&o->churn_noise, a, "churn-noise", 0, 1e6);
-    if (!status && o->churn > 0 && kind == HKD_ONESTEP) status = hkd_fail(HKD_USAGE, "--churn is for --sampler heun or euler");
-    snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld%s%s churn=%g device=%s", names[kind], (long long)steps,
-             hkd_given(a, "times") ? " times=" : "", hkd_given(a, "times") ? hkd_arg(a, "times") : "", o->churn, m->dev->kind);
+    j->generator.rng = (hkd_rng_kind)rng;
+    if (!status) describe(j, &o);
     return status;
 }
 
@@ -72,17 +123,32 @@ static hkd_status read_class(job *j, const hkd_config *c) {
     return status;
 }
 
+/* [N, C, R, R] starts the images; of --noise it may be [N, D C, R, R]: D draws, all that a sampler uses. */
+static hkd_status check_latents(job *j, const hkd_config *c, const char *path, hkd_shape x, bool all) {
+    const int64_t image[3] = {c->img_channels, c->img_resolution, c->img_resolution};
+    char found[80], wanted[80];
+    const int64_t n = hkd_given(j->args, "seeds") ? (int64_t)j->count : (int64_t)HKD_ANY;
+    const hkd_shape want = hkd_shape_of(4, n, image[0], image[1], image[2]);
+    const bool fits = x.rank == 4 && x.dim[1] == image[0] * j->generator.draws && x.dim[2] == image[1] &&
+                      x.dim[3] == image[2] && (n == HKD_ANY || n == x.dim[0]);
+    if (!all) j->generator.draws = 0;
+    return fits ? HKD_OK
+                : hkd_fail(HKD_BAD_FILE, "%s: 'latents' is %s, expected %s", path,
+                           hkd_shape_text(found, sizeof found, x.rank, x.dim),
+                           hkd_shape_text(wanted, sizeof wanted, 4, want.dim));
+}
+
 static hkd_status read_latents(job *j, const hkd_config *c) {
-    hkd_safetensors *st;
-    hkd_shape x =
-        hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)c->img_channels, (int64_t)c->img_resolution, (int64_t)c->img_resolution);
-    const bool with_seeds = hkd_given(j->args, "seeds");
-    hkd_status status = hkd_safetensors_open(&st, hkd_arg(j->args, "latents"));
-    if (status) return status;
-    if (with_seeds) x.dim[0] = (int64_t)j->count;
-    status = hkd_read_tensor(&j->latents, &x, st, "latents", false);
+    const bool all = hkd_given(j->args, "noise"), with_seeds = hkd_given(j->args, "seeds");
+    const char *path = hkd_arg(j->args, all ? "noise" : "latents");
+    hkd_shape x = hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)HKD_ANY, (int64_t)HKD_ANY, (int64_t)HKD_ANY);
+    hkd_safetensors *st = NULL;
+    hkd_status status = hkd_ends_with(path, ".npy") ? hkd_npy_read(&j->latents, &x, path) : hkd_safetensors_open(&st, path);
+    if (!status && st) status = hkd_read_tensor(&j->latents, &x, st, "latents", false);
+    j->generator.draws = all && x.rank == 4 && x.dim[1] > c->img_channels ? x.dim[1] / c->img_channels : 1;
+    if (!status) status = check_latents(j, c, path, x, all);
     hkd_shape labels = hkd_shape_of(2, x.dim[0], (int64_t)c->label_dim);
-    if (!status && c->label_dim && !hkd_given(j->args, "class"))
+    if (!status && st && c->label_dim && !hkd_given(j->args, "class"))
         status = hkd_read_tensor(&j->class_labels, &labels, st, "class_labels", true);
     hkd_safetensors_close(st);
     if (status || with_seeds) return status;
@@ -98,7 +164,7 @@ static hkd_status read_times(job *j, const hkd_config *c) {
     if (!hkd_given(j->args, "decode-at")) return HKD_OK;
     hkd_status status = hkd_parse_times(&j->times, &j->time_count, "--decode-at", hkd_arg(j->args, "decode-at"));
     if (!status && !c->is_hkd) status = hkd_fail(HKD_USAGE, "--decode-at is for HKD models");
-    if (!status && j->generator.steps > 1) status = hkd_fail(HKD_USAGE, "--decode-at shows one step: leave out --steps");
+    if (!status && j->generator.o.steps > 1) status = hkd_fail(HKD_USAGE, "--decode-at shows one step: leave out --steps");
     if (!status && j->target == TO_FOLDER) status = hkd_fail(HKD_USAGE, "--decode-at needs --out FILE.png or FILE.safetensors");
     return status;
 }
@@ -122,6 +188,18 @@ static hkd_status check_target(job *j) {
     if (!status) status = probe ? hkd_check_writable(probe) : hkd_fail(HKD_RESOURCES, "out of memory");
     free(probe);
     return status;
+}
+
+/* With --shard the seeds of that shard alone; those of all shards fill the folder. */
+static hkd_status keep_shard(job *j) {
+    int64_t first, last;
+    if (!hkd_given(j->args, "shard")) return HKD_OK;
+    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--shard is for --out DIR without given noise");
+    const hkd_status status = hkd_arg_shard(&first, &last, j->args, (int64_t)j->count);
+    if (status) return status;
+    j->count = (size_t)(last - first);
+    memmove(j->seeds, j->seeds + first, j->count * sizeof *j->seeds);
+    return HKD_OK;
 }
 
 /* With --resume the seeds whose pictures are there need no work. */
@@ -219,17 +297,20 @@ static hkd_status path_of_batch(job *j, double *x, const uint64_t *seeds, int64_
         for (int64_t i = 0; i < n; i++)
             memcpy(x + (i * times + t) * j->size, by_time + (t * n + i) * j->size, (size_t)j->size * sizeof *x);
     free(by_time);
-    j->nfe = 1;
+    j->nfe += n;
     return status ? status : stop_if_cancelled(NULL, 0, 0, NULL, 0, 0);
 }
 
 static hkd_status one_batch(job *j, size_t first, int64_t n) {
     const int64_t classes = j->generator.model->config.label_dim;
     double *x = j->x + (j->target == TO_FOLDER ? 0 : (int64_t)first * pictures(j) * j->size);
-    const double *latents = j->latents ? j->latents + (int64_t)first * j->size : NULL;
+    const int64_t draws = j->generator.draws ? j->generator.draws : 1;
+    const double *latents = j->latents ? j->latents + (int64_t)first * draws * j->size : NULL;
     const double *labels = j->class_labels ? j->class_labels + (int64_t)first * classes : NULL;
+    int64_t nfe = 0;
     hkd_status status = j->times ? path_of_batch(j, x, j->seeds + first, n, latents, labels)
-                                 : hkd_generate(&j->generator, x, &j->nfe, j->seeds + first, n, latents, labels);
+                                 : hkd_generate(&j->generator, x, &nfe, j->seeds + first, n, latents, labels);
+    j->nfe += nfe;
     for (int64_t i = 0; i < n && !status && j->target == TO_FOLDER; i++)
         status = write_picture(j, j->seeds[first + (size_t)i], x + i * j->size);
     return status;
@@ -255,9 +336,11 @@ static hkd_status work(job *j) {
 }
 
 static void report(const job *j) {
+    const double nfe = j->count ? (double)j->nfe / (double)j->count : 0; /* of one image; not a whole number for rk45 alone */
     if (hkd_given(j->args, "json")) {
-        json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "schema", "hkd-sample-1", "out", j->out, "images",
-                              (json_int_t)j->count * pictures(j), "nfe", (json_int_t)j->nfe, "settings", j->settings,
+        json_t *each = j->count && j->nfe % (int64_t)j->count ? json_real(nfe) : json_integer((json_int_t)nfe);
+        json_t *o = json_pack("{s:s, s:s, s:I, s:o, s:s, s:s, s:b}", "schema", "hkd-sample-1", "out", j->out, "images",
+                              (json_int_t)j->count * pictures(j), "nfe", each, "settings", j->settings,
                               "model_sha256", j->sha256, "decode_at", j->times != NULL);
         json_dumpf(o, stdout, JSON_INDENT(1));
         printf("\n");
@@ -266,7 +349,7 @@ static void report(const job *j) {
         printf("%zu seeds at %zu times: 1 pass of the encoder, %zu of the decoder; %s\n", j->count, j->time_count,
                j->time_count, j->out);
     } else {
-        printf("%zu images, NFE %lld, %s; %s\n", j->count, (long long)j->nfe, j->settings, j->out);
+        printf("%zu images, NFE %.6g, %s; %s\n", j->count, nfe, j->settings, j->out);
     }
 }
 
@@ -280,10 +363,13 @@ static hkd_status prepare(job *j, hkd_model *m) {
     m->frozen = m->batch < 16 || j->count < 16; /* with few images, transforming the weights in each pass costs most */
     if (!status) status = read_class(j, c);
     if (!status) status = read_times(j, c);
-    if (!status && hkd_given(j->args, "latents")) status = read_latents(j, c);
+    const bool noise = hkd_given(j->args, "noise"), latents = hkd_given(j->args, "latents");
+    if (!status && noise && latents) status = hkd_fail(HKD_USAGE, "--noise or --latents, not both");
+    if (!status && (noise || latents)) status = read_latents(j, c);
     if (!status && j->target != TO_TENSORS && c->img_channels != 1 && c->img_channels != 3)
         status =
             hkd_fail(HKD_USAGE, "pictures need 1 or 3 channels, the model has %d: use --out F.safetensors", c->img_channels);
+    if (!status) status = keep_shard(j);
     if (!status) status = drop_finished(j);
     if (!status) status = hkd_sha256_of_file(j->sha256, hkd_arg(j->args, "model"));
     j->generator.watch = stop_if_cancelled;
@@ -313,26 +399,54 @@ static hkd_status run(const hkd_args *a) {
     return status;
 }
 
+#define SAMPLER_HELP(id, name, steps, evaluations, count, what) \
+    "\n                                       " #name " (" #steps ", " count "): " what
+
 const hkd_verb hkd_verb_sample = {
     .name = "sample",
     .summary = "make images from seeds, in one step or many",
     .option = {{"model", "M.safetensors", NULL, "an HKD model or a denoiser"},
                {"out", "F.png|DIR|F.safetensors", NULL, "one sheet, a folder with a picture for each seed, or the tensor x"},
                {"seeds", "LIST", "0-63", "image k depends on its seed alone"},
-               {"sampler", "onestep|heun|euler", NULL, "not given: onestep for HKD models, heun for denoisers"},
-               {"steps", "N", NULL, "not given: 1 for onestep, 18 for the others; more steps of onestep re-noise between them"},
-               {"times", "T,T,...", NULL, "onestep: where steps 2, 3, ... start (1 noise, 0 data); not given: evenly"},
+               {"sampler", "NAME", NULL,
+                "not given: onestep for HKD models, heun for denoisers; N steps (usual: in brackets) take as many "
+                "evaluations:" HKD_SAMPLERS(SAMPLER_HELP)},
+               {"steps", "N", NULL, "not given: the sampler's usual number"},
+               {"times", "T,T,...", NULL, "onestep, consistency: starts of steps 2, 3, ... (1 noise, 0 data); not given: even"},
                {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
-               {"latents", "F.safetensors", NULL,
-                "start from the unit normals `latents` [N,C,H,W] (and `class_labels`) in a file"},
+               {"rng", HKD_RNG_CHOICES, "hkd",
+                "whose noise and class a seed means: this program's, EDM's (torch-cuda of seed mod 2^32), ..."},
+               {"noise", "F.npy|F.safetensors", NULL,
+                "all noise from a file, no generator: `latents` [N,C,H,W], or [N,D C,H,W] with D draws (and `class_labels`)"},
+               {"latents", "F.npy|F.safetensors", NULL,
+                "start from the unit normals `latents` [N,C,H,W] (and `class_labels`) in a file; more noise as --rng has it"},
                {"decode-at", "T,T,...", NULL,
                 "pictures along the way of an HKD model: a row for each seed, a column for each time"},
                {"columns", "N", "0", "of the sheet; 0: near a square"},
-               {"churn", "S", "0", "heun, euler: noise added per step (EDM's S_churn)"},
+               {"disc", "edm|vp|ve|iddpm", NULL,
+                "where the levels of heun, euler, ablation (edm), ddim and ddpm (the network's own) lie"},
+               {"sigma-min", "SIGMA", NULL,
+                "ends of the way; not given: those usual for --disc or --sde, as far as the network"},
+               {"sigma-max", "SIGMA", NULL, "knows them (vp 0.001..152, ve 0.02..100, iddpm 0.0064..20291; its levels only)"},
+               {"rho", "R", NULL, "--disc edm: how much the levels crowd at the low end (not given: the model's, 7)"},
+               {"schedule", "linear|vp|ve", "linear", "ablation: sigma(t)"},
+               {"scaling", "none|vp", "none", "ablation: s(t)"},
+               {"solver", "euler|heun|midpoint", "heun", "ablation"},
+               {"churn", "S", "0", "heun, euler, ablation: noise added per step (EDM's S_churn)"},
                {"churn-min", "SIGMA", "0", "lowest noise level where noise is added"},
                {"churn-max", "SIGMA", "inf", "highest noise level where noise is added"},
                {"churn-noise", "S", "1", "standard deviation of the added noise"},
+               {"eta", "E", "0", "ddim: 0 deterministic, 1 ancestral"},
+               {"variance", "small|large", "small", "ddpm: the posterior's, or beta"},
+               {"sde", "ve|vp|sub-vp", NULL, "sde, pc (not given: ve for networks of that kind, else vp)"},
+               {"correctors", "C", "1", "pc: Langevin steps in each step"},
+               {"snr", "R", "0.16", "pc: their signal-to-noise ratio"},
+               {"tolerance", "T", "1e-5", "rk45: relative and absolute"},
+               {"boundary", "EPS", NULL, "consistency: c_skip and c_out that are exact at EPS (CM 0.002, ECT 0.003)"},
+               {"floor", "SIGMA", NULL, "consistency: the level of what is predicted (not given: sigma_min; ECT 0)"},
+               {"clip", "no|yes", NULL, "predictions to [-1, 1] (not given: yes for consistency, no for onestep)"},
                {"batch", "N", "16", "images in one pass; no image depends on it"},
+               {"shard", "I/N", NULL, "--out DIR: part I (from 0) of N of the seeds; all together fill it as one run does"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
     .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
                 "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",

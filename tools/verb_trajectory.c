@@ -385,6 +385,7 @@ const hkd_verb hkd_verb_trajectory = {
     .option = {{"model", "M", NULL, "an HKD model"},
                {"teacher", "T", NULL, "the denoiser it learnt from: its true states at the same noise levels"},
                {"seeds", "LIST", "0-3", "the images"},
+               {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"times", "LIST", "1:0:9", "from 1 (noise) to 0 (picture); the encoder runs once"},
                {"steps", "N", "18", "of the teacher's Heun grid, to which the times are added"},
                {"reconstruct", NULL, NULL, "the teacher's state at each time, encoded there and carried to the end (Figure 2)"},

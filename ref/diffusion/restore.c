@@ -82,7 +82,7 @@ hkd_status hkd_restore(hkd_sampling *s, double *x, const double *y, const hkd_kn
     hkd_known_restore(x, y, s->n, k); /* K y */
     for (int64_t i = 0; i < steps && !status; i++) {
         status = hkd_sampling_watch(s, i, sigma[i], x);
-        if (!status) hkd_sampling_add_noise(s, x, i ? sqrt(sigma[i] * sigma[i] - sigma_min * sigma_min) : sigma[0], i);
+        if (!status) status = hkd_sampling_add_noise(s, x, i ? sqrt(sigma[i] * sigma[i] - sigma_min * sigma_min) : sigma[0], i);
         if (!status) status = step(s, x, d, y, k, sigma[i]);
     }
     free(d);

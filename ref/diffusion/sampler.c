@@ -6,14 +6,30 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
-void hkd_draw_latents(double *x, const hkd_sampling *s, double sigma) {
-    for (int64_t k = 0; k < s->n; k++) {
-        const hkd_stream stream = {.seed = s->seeds[k], .purpose = HKD_FOR_LATENTS};
+/* z [size]: the normals of image k; `own` is their stream where no other noise is given. */
+static hkd_status normals(double *z, const hkd_sampling *s, int64_t k, const hkd_stream *own) {
+    const hkd_noise *noise = s->noise;
+    if (noise && noise->generator) return hkd_foreign_normals(z, s->size, &noise->generator[k]);
+    if (noise && noise->used >= noise->draws)
+        return hkd_fail(HKD_USAGE, "sampler: it draws noise more often than the %lld times that are given",
+                        (long long)noise->draws);
+    if (noise) memcpy(z, noise->given + (k * noise->draws + noise->used) * s->size, (size_t)s->size * sizeof *z);
+    else hkd_random_normals(z, 0, s->size, own);
+    return HKD_OK;
+}
+
+hkd_status hkd_draw_latents(double *x, const hkd_sampling *s, double sigma) {
+    hkd_status status = HKD_OK;
+    for (int64_t k = 0; k < s->n && !status; k++) {
+        const hkd_stream own = {.seed = s->noise ? 0 : s->seeds[k], .purpose = HKD_FOR_LATENTS};
         double *image = x + k * s->size;
-        hkd_random_normals(image, 0, s->size, &stream);
-        for (int64_t i = 0; i < s->size; i++) image[i] *= sigma;
+        status = normals(image, s, k, &own);
+        for (int64_t i = 0; i < s->size && !status; i++) image[i] *= sigma;
     }
+    if (s->noise) s->noise->used++;
+    return status;
 }
 
 hkd_status hkd_sampling_denoise(hkd_sampling *s, double *d, const double *x, double sigma) {
@@ -25,15 +41,18 @@ hkd_status hkd_sampling_watch(const hkd_sampling *s, int64_t i, double sigma, co
     return s->watch ? s->watch(s->watcher, i, sigma, x, s->n, s->size) : HKD_OK;
 }
 
-void hkd_sampling_add_noise(const hkd_sampling *s, double *x, double scale, int64_t step) {
-    for (int64_t k = 0; k < s->n; k++) {
-        const hkd_stream stream = {.seed = s->seeds[k], .purpose = HKD_FOR_CHURN, .draw = (uint32_t)step};
-        for (int64_t start = 0; start < s->size; start += 4) {
-            double z[4];
-            hkd_random_normals(z, start, 4, &stream);
-            for (int64_t i = start; i < s->size && i < start + 4; i++) x[k * s->size + i] += scale * z[i - start];
-        }
+hkd_status hkd_sampling_add_noise(const hkd_sampling *s, double *x, double scale, int64_t step) {
+    if (scale == 0 && !(s->noise && s->noise->generator)) return HKD_OK;
+    double *z = malloc((size_t)s->size * sizeof *z + 1);
+    hkd_status status = z ? HKD_OK : hkd_fail(HKD_RESOURCES, "sampler: out of memory");
+    for (int64_t k = 0; k < s->n && !status; k++) {
+        const hkd_stream own = {.seed = s->noise ? 0 : s->seeds[k], .purpose = HKD_FOR_CHURN, .draw = (uint32_t)step};
+        status = normals(z, s, k, &own);
+        for (int64_t i = 0; i < s->size && !status; i++) x[k * s->size + i] += scale * z[i];
     }
+    if (s->noise) s->noise->used++;
+    free(z);
+    return status;
 }
 
 /* ---- EDM (Karras et al. 2022), Algorithm 1 (churn = 0) and Algorithm 2 ---- */
@@ -42,9 +61,10 @@ const hkd_edm_options hkd_edm_heun = {.order = 2, .churn_max = HUGE_VAL, .churn_
 const hkd_edm_options hkd_edm_euler = {.order = 1, .churn_max = HUGE_VAL, .churn_noise = 1};
 
 /* The level to which a step first raises the noise. */
-static double raised(double sigma, int64_t steps, const hkd_edm_options *o) {
+static double raised(const hkd_sampling *s, double sigma, int64_t steps, const hkd_edm_options *o) {
     const double gamma = fmin(o->churn / (double)steps, sqrt(2) - 1);
-    return sigma >= o->churn_min && sigma <= o->churn_max ? sigma * (1 + gamma) : sigma;
+    if (!(gamma > 0 && sigma >= o->churn_min && sigma <= o->churn_max)) return sigma;
+    return s->round ? fmax(s->round(sigma * (1 + gamma)), sigma) : sigma * (1 + gamma);
 }
 
 /* One step from `from` down to `to`. slope and next [n, size] are scratch.
@@ -74,7 +94,7 @@ static hkd_status check(const hkd_sampling *s, const double *sigma, int64_t step
     if (o->churn > 0 && !s->seeds) return hkd_fail(HKD_USAGE, "sampler: churn needs a seed for each image");
     if (steps < 1 || sigma[steps] != 0) return hkd_fail(HKD_USAGE, "sampler: the grid must have a step and end with 0");
     for (int64_t i = 0; i < steps; i++)
-        if (!(sigma[i] > sigma[i + 1])) return hkd_fail(HKD_USAGE, "sampler: the noise levels must decrease");
+        if (!(sigma[i] >= sigma[i + 1] && sigma[i] > 0)) return hkd_fail(HKD_USAGE, "sampler: the noise levels must decrease");
     return HKD_OK;
 }
 
@@ -87,9 +107,9 @@ hkd_status hkd_sample_edm(hkd_sampling *s, double *x, const double *sigma, int64
     for (int64_t i = 0; i < steps && !status; i++) {
         status = hkd_sampling_watch(s, i, sigma[i], x);
         if (status) break;
-        const double from = raised(sigma[i], steps, o);
-        if (from > sigma[i]) hkd_sampling_add_noise(s, x, o->churn_noise * sqrt(from * from - sigma[i] * sigma[i]), i);
-        status = step(s, x, slope, next, from, sigma[i + 1], o->order == 2 && i + 1 < steps);
+        const double from = raised(s, sigma[i], steps, o), added = sqrt(from * from - sigma[i] * sigma[i]);
+        if (o->churn > 0) status = hkd_sampling_add_noise(s, x, o->churn_noise * added, i); /* also where that is 0 */
+        if (!status) status = step(s, x, slope, next, from, sigma[i + 1], o->order == 2 && i + 1 < steps);
     }
     if (!status) status = hkd_sampling_watch(s, steps, 0, x);
     free(next);

@@ -5,7 +5,7 @@
 #ifndef HKD_SAMPLER_H
 #define HKD_SAMPLER_H
 
-#include "hkd.h"
+#include "foreign_rng.h"
 
 /* d = D(x; sigma); x, d [n, size]. */
 typedef hkd_status hkd_denoise(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size);
@@ -14,25 +14,35 @@ typedef hkd_status hkd_denoise(void *self, double *d, const double *x, double si
  * the sampler, which returns it: trajectories, progress and interruption all hang on this. */
 typedef hkd_status hkd_watch(void *self, int64_t i, double sigma, const double *x, int64_t n, int64_t size);
 
-/* One run. The denoiser and the watcher belong to the caller. */
+/* Where the normals of a run come from instead: the generators of another tool, or an array. Each draw takes the next ones. */
+typedef struct {
+    hkd_foreign *generator; /* [n], one for each image; or NULL */
+    const double *given;    /* [n, draws, size] */
+    int64_t draws, used;
+} hkd_noise;
+
+/* One run. The denoiser, the noise and the watcher belong to the caller. */
 typedef struct {
     hkd_denoise *denoise;
     void *denoiser;
     int64_t n, size;        /* images, elements per image */
     const uint64_t *seeds;  /* [n], the seed of each image; deterministic samplers do without (NULL) */
+    hkd_noise *noise;       /* NULL: this project's own stream of each seed (rng.h) */
+    double (*round)(double sigma); /* to a level that the denoiser knows (schedule.h); NULL: it knows all */
     hkd_watch *watch;       /* NULL: nobody */
     void *watcher;
     int64_t nfe;            /* calls of the denoiser so far */
 } hkd_sampling;
 
 /* x [n, size] = sigma times each image's own unit normals (float32 values): the start of every sampler. */
-void hkd_draw_latents(double *x, const hkd_sampling *s, double sigma);
+hkd_status hkd_draw_latents(double *x, const hkd_sampling *s, double sigma);
 
 /* ---- for the files of samplers ---- */
 
 hkd_status hkd_sampling_denoise(hkd_sampling *s, double *d, const double *x, double sigma); /* counts */
 hkd_status hkd_sampling_watch(const hkd_sampling *s, int64_t i, double sigma, const double *x);
-void hkd_sampling_add_noise(const hkd_sampling *s, double *x, double scale, int64_t step); /* x += scale N(0, 1) of this step */
+/* x += scale N(0, 1) of this step. Scale 0 leaves x as it is, but a foreign generator moves on. */
+hkd_status hkd_sampling_add_noise(const hkd_sampling *s, double *x, double scale, int64_t step);
 
 /* ---- EDM: Euler or Heun, deterministic or with churn ---- */
 
@@ -44,12 +54,13 @@ typedef struct {
 extern const hkd_edm_options hkd_edm_heun, hkd_edm_euler; /* deterministic */
 
 /* x [n, size]: in, the state at noise level sigma[0]; out, the images. sigma [steps + 1] decreases to 0.
- * Any tail of a grid is a grid: sampling may start at a later level. */
+ * Any tail of a grid is a grid: sampling may start at a later level. Levels may repeat. */
 hkd_status hkd_sample_edm(hkd_sampling *s, double *x, const double *sigma, int64_t steps, const hkd_edm_options *options);
 
 /* ---- a one-step model, once or again and again (sampler_multistep.c) ---- */
 
-/* x [n, size]: in, the state at noise level sigma[0]; out, the images. sigma [steps] decreases and stays >= sigma_min. */
-hkd_status hkd_sample_multistep(hkd_sampling *s, double *x, const double *sigma, int64_t steps, double sigma_min);
+/* x [n, size]: in, the state at noise level sigma[0]; out, the images. sigma [steps] decreases and stays >= sigma_min, the
+ * level of what the model predicts. clip: every prediction is brought into [-1, 1]. */
+hkd_status hkd_sample_multistep(hkd_sampling *s, double *x, const double *sigma, int64_t steps, double sigma_min, bool clip);
 
 #endif

@@ -64,12 +64,14 @@ static void rescale(double *y, const hkd_sampling *s, double factor) {
     for (int64_t i = 0; i < s->n * s->size; i++) y[i] *= factor;
 }
 
-/* Raise the noise as EDM's stochastic sampler does: returns the level after it. */
-static double raise(hkd_sampling *s, double *x, double sigma, int64_t i, int64_t steps, const hkd_ablation_options *o) {
-    if (!(o->churn > 0 && sigma >= o->churn_min && sigma <= o->churn_max)) return sigma;
-    const double raised = sigma * (1 + fmin(o->churn / (double)steps, sqrt(2) - 1));
-    hkd_sampling_add_noise(s, x, o->churn_noise * sqrt(raised * raised - sigma * sigma), i);
-    return raised;
+/* Raise the noise as EDM's stochastic sampler does, which draws outside the range, too; *sigma is the level after it. */
+static hkd_status raise(hkd_sampling *s, double *x, double *sigma, int64_t i, int64_t steps, const hkd_ablation_options *o) {
+    const double before = *sigma;
+    if (o->churn > 0 && before >= o->churn_min && before <= o->churn_max) {
+        *sigma = before * (1 + fmin(o->churn / (double)steps, sqrt(2) - 1));
+        if (s->round) *sigma = fmax(s->round(*sigma), before);
+    }
+    return o->churn > 0 ? hkd_sampling_add_noise(s, x, o->churn_noise * sqrt(*sigma * *sigma - before * before), i) : HKD_OK;
 }
 
 static hkd_status check(const hkd_sampling *s, const double *sigma, int64_t steps, const hkd_ablation_options *o) {
@@ -78,7 +80,7 @@ static hkd_status check(const hkd_sampling *s, const double *sigma, int64_t step
     if (steps < 1 || !(sigma[steps] >= 0)) return hkd_fail(HKD_USAGE,
                                                            "sampler: the grid must have a step and end with 0 or above");
     for (int64_t i = 0; i < steps; i++)
-        if (!(sigma[i] > sigma[i + 1])) return hkd_fail(HKD_USAGE, "sampler: the noise levels must decrease");
+        if (!(sigma[i] >= sigma[i + 1] && sigma[i] > 0)) return hkd_fail(HKD_USAGE, "sampler: the noise levels must decrease");
     return HKD_OK;
 }
 
@@ -89,8 +91,11 @@ hkd_status hkd_sample_ablation(hkd_sampling *s, double *x, const double *sigma, 
     double *memory = malloc(3 * count * sizeof *memory + 1), *scratch[3] = {memory, memory + count, memory + 2 * count};
     if (!memory) return hkd_fail(HKD_RESOURCES, "sampler: out of memory");
     for (int64_t i = 0; i < steps && !status; i++) { /* x between steps, y = s x within */
-        if ((status = hkd_sampling_watch(s, i, sigma[i], x))) break;
-        const moment m = moment_at(time_of(raise(s, x, sigma[i], i, steps, o), o), o);
+        double level = sigma[i];
+        status = hkd_sampling_watch(s, i, level, x);
+        if (!status) status = raise(s, x, &level, i, steps, o);
+        if (status) break;
+        const moment m = moment_at(time_of(level, o), o);
         rescale(x, s, m.scale);
         const double t = time_of(sigma[i + 1], o);
         status = step(s, x, scratch, &m, t, sigma[i + 1] > 0 ? o->alpha : 0, o);

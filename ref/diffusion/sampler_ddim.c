@@ -30,7 +30,7 @@ static hkd_status sample(hkd_sampling *s, double *x, const double *sigma, int64_
     if (steps < 1 || !(sigma[steps] >= 0)) return hkd_fail(HKD_USAGE,
                                                            "sampler: the grid must have a step and end with 0 or above");
     for (int64_t i = 0; i < steps; i++)
-        if (!(sigma[i] > sigma[i + 1])) return hkd_fail(HKD_USAGE, "sampler: the noise levels must decrease");
+        if (!(sigma[i] >= sigma[i + 1] && sigma[i] > 0)) return hkd_fail(HKD_USAGE, "sampler: the noise levels must decrease");
     double *d = malloc((size_t)(s->n * s->size) * sizeof *d + 1);
     hkd_status status = d ? HKD_OK : hkd_fail(HKD_RESOURCES, "sampler: out of memory");
     for (int64_t i = 0; i < steps && !status; i++) {
@@ -38,7 +38,7 @@ static hkd_status sample(hkd_sampling *s, double *x, const double *sigma, int64_
         status = hkd_sampling_watch(s, i, sigma[i], x);
         if (!status) status = hkd_sampling_denoise(s, d, x, sigma[i]);
         for (int64_t k = 0; k < s->n * s->size && !status; k++) x[k] = d[k] + w.keep * (x[k] - d[k]);
-        if (!status && w.noise > 0) hkd_sampling_add_noise(s, x, w.noise, i);
+        if (!status && w.noise > 0) status = hkd_sampling_add_noise(s, x, w.noise, i);
     }
     if (!status) status = hkd_sampling_watch(s, steps, sigma[steps], x);
     free(d);

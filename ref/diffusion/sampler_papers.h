@@ -52,7 +52,8 @@ hkd_status hkd_sample_sde(hkd_sampling *s, double *x, int64_t steps, const hkd_s
 /* ---- the probability-flow ODE by an adaptive Runge-Kutta 4(5) pair (sampler_rk45.c) ---- */
 
 /* From sigma_max down to sigma_min, each image with steps of its own; then, if asked, one evaluation that removes the rest of
- * the noise. s->nfe counts evaluations of one image. The watcher is told the end only. */
+ * the noise. s->nfe adds up the evaluations of single images. The watcher is told of each image's own steps (n = 1), and of
+ * the end of all. */
 hkd_status hkd_sample_rk45(hkd_sampling *s, double *x, double sigma_max, double sigma_min, double tolerance, bool denoise);
 
 #endif

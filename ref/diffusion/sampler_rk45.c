@@ -67,6 +67,7 @@ static hkd_status solve(run *r, double *x, double tau, double end, double tolera
     for (int64_t i = 0; tau > end && !status; i++) {
         if (i == MOST_STEPS) return hkd_fail(HKD_RESOURCES, "sampler: more than %d steps: the tolerance cannot be met",
                                              MOST_STEPS);
+        if ((status = hkd_sampling_watch(&r->one, i, hkd_exp(tau), x))) return status;
         const bool last = tau + h <= end;
         if (last) h = end - tau;
         status = try_step(r, x, tau, h, tolerance, &error);

@@ -1,8 +1,9 @@
 /* Score-SDE. The forward process dy = f y dt + g dw takes an image x_0 to y ~ N(a x_0, b^2):
- *   VE      f = 0,        g^2 = d sigma^2/dt,              a = 1,          b^2 = sigma(t)^2 - sigma(0)^2
+ *   VE      f = 0,        g^2 = d sigma^2/dt,              a = 1,          b^2 = sigma(t)^2
  *   VP      f = -beta/2,  g^2 = beta,                      a = e^(-B/2),   b^2 = 1 - e^-B,        B = int beta
  *   sub-VP  f = -beta/2,  g^2 = beta (1 - e^(-2B)),        a = e^(-B/2),   b   = 1 - e^-B
- * and its score is (a D(y/a; b/a) - y) / b^2. Backwards in N equal steps dt of t, from 1 to t_min (Euler-Maruyama):
+ * (VE from sigma_min on, as in the paper's Eq. 30) and its score is (a D(y/a; b/a) - y) / b^2. Backwards in N equal steps dt
+ * of t, from 1 to t_min (Euler-Maruyama):
  *   y <- y + (-f y + g^2 score) dt + g sqrt(dt) z,  the last step without its noise.
  * The corrector walks along the score: y <- y + e score + sqrt(2 e) z, e = 2 c (snr |z| / |score|)^2, where c = 1 for VE and
  * 1 - beta dt else; norms are taken per image, so that an image does not depend on its batch (the paper's code averages them).
@@ -23,8 +24,8 @@ static double e_minus_1(double x) { return fabs(x) < 1e-5 ? x + x * x / 2 + x * 
 
 static coefficients at(double t, double dt, const hkd_sde_options *o) {
     if (o->kind == HKD_SDE_VE) {
-        const double rate = 2 * hkd_log(o->sigma_max / o->sigma_min), low2 = o->sigma_min * o->sigma_min;
-        return (coefficients){0, low2 * hkd_exp(rate * t) * rate, 1, sqrt(low2 * e_minus_1(rate * t)), 1};
+        const double rate = hkd_log(o->sigma_max / o->sigma_min), level = o->sigma_min * hkd_exp(rate * t);
+        return (coefficients){0, 2 * rate * level * level, 1, level, 1};
     }
     const double beta = o->vp.beta_min + o->vp.beta_d * t, integral = o->vp.beta_min * t + o->vp.beta_d * t * t / 2;
     const double a = hkd_exp(-integral / 2), grown = -e_minus_1(-integral), c = fmax(1 - beta * dt, 0);
@@ -53,10 +54,10 @@ static double norm(const double *v, int64_t size) {
 
 static hkd_status correct(hkd_sampling *s, double *y, double *score, double *z, const coefficients *c, double snr,
                           int64_t draw) {
-    const hkd_status status = score_at(s, score, z, y, c);
+    hkd_status status = score_at(s, score, z, y, c);
     if (status) return status;
     for (int64_t i = 0; i < s->n * s->size; i++) z[i] = 0;
-    hkd_sampling_add_noise(s, z, 1, draw);
+    if ((status = hkd_sampling_add_noise(s, z, 1, draw))) return status;
     for (int64_t k = 0; k < s->n; k++) {
         double *own = y + k * s->size, *noise = z + k * s->size, *slope = score + k * s->size;
         const double length = norm(slope, s->size), ratio = length > 0 ? snr * norm(noise, s->size) / length : 0;
@@ -91,7 +92,7 @@ hkd_status hkd_sample_sde(hkd_sampling *s, double *x, int64_t steps, const hkd_s
                                                                                 i * draws + j + 1);
         if (!status) status = score_at(s, score, scratch, x, &c);
         for (int64_t k = 0; k < count && !status; k++) x[k] += (-c.f * x[k] + c.g2 * score[k]) * dt;
-        if (!status && i + 1 < steps) hkd_sampling_add_noise(s, x, sqrt(c.g2 * dt), i * draws);
+        if (!status && i + 1 < steps) status = hkd_sampling_add_noise(s, x, sqrt(c.g2 * dt), i * draws);
     }
     for (int64_t k = 0; k < count && !status; k++) x[k] /= at(o->t_min, dt, o).a;
     if (!status) status = hkd_sampling_watch(s, steps, hkd_sde_sigma(o->t_min, o), x);

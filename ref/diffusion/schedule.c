@@ -55,9 +55,33 @@ hkd_vp hkd_vp_of_range(double sigma_min, double sigma_max, double t_min) {
 
 double hkd_vp_sigma(double t, const hkd_vp *vp) { return sqrt(exp_minus_1(vp->beta_d * t * t / 2 + vp->beta_min * t)); }
 
+/* beta_min may be below 0, and 0 / 0 at sigma = 0. */
 double hkd_vp_time(double sigma, const hkd_vp *vp) {
     const double l = log_1_plus(sigma * sigma);
-    return 2 * l / (sqrt(vp->beta_min * vp->beta_min + 2 * vp->beta_d * l) + vp->beta_min);
+    return l > 0 ? 2 * l / (sqrt(vp->beta_min * vp->beta_min + 2 * vp->beta_d * l) + vp->beta_min) : 0;
+}
+
+/* ---- what networks know ---- */
+
+void hkd_level_range(double range[2], hkd_precond precond) {
+    double u[HKD_IDDPM_STEPS + 1];
+    range[0] = 0;
+    range[1] = HUGE_VAL;
+    if (precond == HKD_PRECOND_VE) range[0] = 0.02, range[1] = 100;
+    if (precond == HKD_PRECOND_VP) range[0] = hkd_vp_sigma(1e-5, &hkd_vp_default), range[1] = hkd_vp_sigma(1, &hkd_vp_default);
+    if (precond != HKD_PRECOND_IDDPM) return;
+    hkd_ref_iddpm_levels(u);
+    range[0] = u[HKD_IDDPM_STEPS - 1];
+    range[1] = u[0];
+}
+
+double hkd_iddpm_round(double sigma) {
+    double u[HKD_IDDPM_STEPS + 1];
+    int nearest = 0;
+    hkd_ref_iddpm_levels(u);
+    for (int j = 1; j < HKD_IDDPM_STEPS; j++)
+        if (fabs(u[j] - sigma) < fabs(u[nearest] - sigma)) nearest = j;
+    return u[nearest];
 }
 
 /* ---- grids ---- */

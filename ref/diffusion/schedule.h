@@ -9,6 +9,7 @@
 #define HKD_SCHEDULE_H
 
 #include "hkd.h"
+#include "hkd_ref.h"
 
 typedef enum { HKD_SCHEDULE_EDM, HKD_SCHEDULE_VP, HKD_SCHEDULE_VE, HKD_SCHEDULE_IDDPM } hkd_schedule_kind;
 
@@ -23,6 +24,10 @@ hkd_schedule hkd_schedule_default(hkd_schedule_kind kind);
 
 /* sigma [n + 1] = the n levels of the grid, then 0. n = 1 gives {sigma_max, 0} (IDDPM: its largest level inside the range). */
 hkd_status hkd_schedule_grid(double *sigma, int64_t n, const hkd_schedule *s);
+
+/* The levels that a network with this preconditioning was made for, least and greatest: EDM's any. */
+void hkd_level_range(double range[2], hkd_precond precond);
+double hkd_iddpm_round(double sigma); /* to the nearest of IDDPM's levels, the only ones that its networks know */
 
 /* EDM's level after progress u, 0 <= u <= 1, and back. */
 double hkd_karras_sigma(double u, double sigma_min, double sigma_max, double rho);

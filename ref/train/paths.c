@@ -67,8 +67,8 @@ hkd_status hkd_paths_compute(double *states, double *labels, const hkd_path_teac
                         : hkd_fail(HKD_RESOURCES, "out of memory while sampling");
     if (!status) status = hkd_schedule_grid(sigma, steps, &schedule);
     if (!status) {
-        hkd_draw_latents(x, &s, sigma[0]);
-        status = hkd_sample_edm(&s, x, sigma, steps, &hkd_edm_heun);
+        status = hkd_draw_latents(x, &s, sigma[0]);
+        if (!status) status = hkd_sample_edm(&s, x, sigma, steps, &hkd_edm_heun);
     }
     free(g.class_labels);
     free(sigma);
