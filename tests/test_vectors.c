@@ -22,12 +22,14 @@ static void floors(void) {
     int total = 0;
     for (int k = 0; hkd_op_table[k]; k++) {
         const hkd_op *op = hkd_op_table[k];
-        int n = 0, exact = 0, empty = 0, one = 0, half = 0;
+        int n = 0, empty = 0, one = 0, half = 0, tail = 0, bad = 0, kind[4] = {0};
         for (int l = 0; hkd_case_lists[l]; l++) {
             if (strcmp(hkd_case_lists[l]->op, op->name) != 0) continue;
             for (const hkd_case *c = hkd_case_lists[l]->cases; c->name; c++) {
                 n++;
-                exact += c->kind == HKD_EXACT;
+                kind[c->kind]++;
+                tail += flagged(c, "Tail");
+                bad += flagged(c, "NonFinite");
                 empty += flagged(c, "Empty");
                 one += flagged(c, "SizeOne");
                 half += flagged(c, "Half");
@@ -37,12 +39,94 @@ static void floors(void) {
         CHECK(n >= 12, "%s has %d cases, 12 are the least", op->name, n);
         CHECK(empty && one, "%s has no case that is empty, or none of size 1", op->name);
         CHECK(half || !op->backward, "%s has no float16 case", op->name);
-        CHECK(exact || op->not_exact || !strcmp(op->name, "random_normal"), "%s is exact but has no exact case", op->name);
+        CHECK(op->not_exact ? kind[HKD_STRUCTURED] : kind[HKD_EXACT], "%s has neither exact cases nor a reason and integers",
+              op->name);
+        CHECK(kind[HKD_RANDOM] >= 3 && kind[HKD_ADVERSARIAL] >= 3, "%s has %d random and %d adversarial cases", op->name,
+              kind[HKD_RANDOM], kind[HKD_ADVERSARIAL]);
+        CHECK(tail && bad, "%s has no odd size, or nothing infinite or NaN", op->name);
     }
     CHECK(total >= 600, "%d cases, 600 are the least", total);
     int composites = 0;
     while (hkd_network_name(composites)) composites++;
     CHECK(composites >= 14, "%d composites, 14 are the least", composites);
+}
+
+/* ---- the probe ---- */
+
+/* A device that rounds its results as told: the probe must see what it does. */
+static hkd_status (*real_forward)(hkd_device *, const hkd_call *);
+static double (*spoil)(double);
+
+static hkd_status spoilt_forward(hkd_device *dev, const hkd_call *call) {
+    const int64_t n = hkd_count(&call->out[0].shape);
+    double *y = calloc((size_t)n + 1, sizeof *y);
+    hkd_status status = real_forward(dev, call);
+    if (!status) status = dev->download(dev, y, HKD_F64, &call->out[0]);
+    for (int64_t i = 0; i < n; i++) y[i] = spoil(y[i]);
+    if (!status) status = dev->upload(dev, &call->out[0], y, HKD_F64);
+    free(y);
+    return status;
+}
+
+static double flushed(double y) { return fabs(y) < 0x1p-126 ? 0 : y; }
+static double two_ulps_off(double y) { return y * (1 + 0x1p-22); }
+
+static hkd_profile probe(const char *isa, double (*how)(double)) {
+    hkd_profile p = {.fma = false};
+    hkd_device *dev = NULL;
+    const hkd_device_options options = {.threads = 1, .direct = true, .isa = isa};
+    const hkd_status status = isa ? hkd_device_open(&dev, "cpu", &options) : hkd_device_open_ref(&dev, &options);
+    if (!CHECK(!status, "%s", hkd_last_error())) return p;
+    real_forward = dev->forward;
+    spoil = how;
+    if (how) dev->forward = spoilt_forward;
+    CHECK(!hkd_probe(&p, dev), "%s", hkd_last_error());
+    hkd_device_close(dev);
+    return p;
+}
+
+/* Each property of the profile, on a device that has it and on one that has not. */
+static void probes(void) {
+    char text[200];
+    const hkd_profile ref = probe(NULL, NULL), plain = probe("plain", NULL);
+    CHECK(ref.wide && !ref.fma && !ref.flushes && !ref.half_store && ref.divide < 1e-6, "the reference is taken for another");
+    CHECK(!plain.wide && !plain.flushes && !plain.half_store, "plain C is taken for another");
+    CHECK(plain.divide > 0.1 && plain.divide <= 0.5 && plain.square_root <= 0.5, "plain C divides to %g ulp, takes roots to %g",
+          plain.divide, plain.square_root);
+    CHECK(probe("plain", flushed).flushes, "flushed subnormals are not seen");
+    CHECK(probe("plain", hkd_round_half).half_store, "float16 storage is not seen");
+    const hkd_profile off = probe("plain", two_ulps_off);
+    CHECK(off.divide > 1 && off.square_root > 1, "a division two ulps off is not seen (%g, %g)", off.divide, off.square_root);
+    hkd_profile_text(text, sizeof text, &(hkd_profile){.fma = true, .divide = -1, .square_root = 2.5});
+    CHECK(!strcmp(text, "FMA yes, subnormals kept, divide not measured, square root 2.50 ulp, results stored as float32"),
+          "the profile reads '%s'", text);
+#if defined(__x86_64__)
+    CHECK(!plain.fma, "plain C for this processor has no FMA");
+    hkd_device *dev = NULL;
+    if (hkd_device_open(&dev, "cpu", &(hkd_device_options){.threads = 1, .isa = "avx2"})) return;
+    hkd_device_close(dev);
+    CHECK(probe("avx2", NULL).fma, "the fused sums of the AVX2 build are not seen");
+#endif
+}
+
+/* ---- an operator that a device lacks ---- */
+
+static bool all_but_silu(const hkd_device *dev, const hkd_op *op, bool backward) {
+    (void)dev, (void)backward;
+    return strcmp(op->name, "silu") != 0;
+}
+
+/* "not provided" is a skip, never a pass; alone it is no verdict at all. */
+static void lacking(void) {
+    hkd_verify_report r;
+    hkd_verify_options o = {.dir = "vectors", .only_op = "silu"};
+    if (!CHECK(!hkd_device_open_ref(&o.device, &(hkd_device_options){.threads = 1}), "%s", hkd_last_error())) return;
+    o.device->supports = all_but_silu;
+    CHECK(hkd_verify(&r, &o) == HKD_CHECK_FAILED, "a device without the operator passed");
+    CHECK(r.passed == 0 && r.cases == 0 && r.skipped >= 12 && r.op[0].missing && !strcmp(r.op[0].missing, "not provided"),
+          "%d passed, %d cases, %d skipped", r.passed, r.cases, r.skipped);
+    hkd_verify_report_free(&r);
+    hkd_device_close(o.device);
 }
 
 typedef struct {
@@ -305,7 +389,6 @@ static void composites(void) {
         for (int i = 0; hkd_network_name(i); i++) {
             write_composite(results, i, dev, NULL);
             const double worst = judge_composite(results, hkd_network_name(i), HKD_OK, dev->name);
-            if (getenv("SHOW")) printf("%s %s %.3f\n", dev->name, hkd_network_name(i), worst);
             CHECK(build || worst <= 0.5, "%s: plain uses %.0f %% of what a port is allowed", hkd_network_name(i), 100 * worst);
             for (int k = 0; k < 3; k++) {
                 if (strcmp(hkd_network_name(i), names[k]) != 0) continue;
@@ -362,6 +445,8 @@ static void halves(void) {
 
 void test_vectors(void) {
     floors();
+    probes();
+    lacking();
     numbers();
     guesses();
     halves();

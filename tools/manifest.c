@@ -103,7 +103,8 @@ static json_t *add_tensor(hkd_manifest_writer *w, const line_facts *f, const hkd
     shape_text(shape, sizeof shape, t);
     const hkd_status status = index_line(
         w, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", f->id, t->name, hkd_stored_name(t->type), shape, f->file,
-        (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind, f->n, f->note);
+        (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind, f->n,
+        f->note);
     json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "role", t->name, "dtype", hkd_stored_name(t->type), "shape", dims, "offset",
                           (json_int_t)offset);
     if (!status) return o;
@@ -162,8 +163,8 @@ hkd_status hkd_manifest_add_network(hkd_manifest_writer *w, const char *name, co
     const hkd_status status = add_file(w, &f, r, tensors, hash);
     if (status) json_decref(tensors);
     else
-        json_array_append_new(w->networks, json_pack("{s:s, s:I, s:s, s:s, s:o}", "case", id, "n", (json_int_t)f.n, "file", file,
-                                                     "sha256", hash, "tensors", tensors));
+        json_array_append_new(w->networks, json_pack("{s:s, s:I, s:s, s:s, s:o}", "case", id, "n", (json_int_t)f.n, "file",
+                                                     file, "sha256", hash, "tensors", tensors));
     return status;
 }
 
@@ -214,8 +215,8 @@ static void append_list(growing *g, const char *name, const json_t *list) {
 static char *manifest_text(const hkd_manifest_writer *w) {
     json_t *head = json_pack(
         "{s:s, s:i, s:s, s:s, s:s, s:I, s:o}", "format", "hkd vectors", "version", HKD_MANIFEST_VERSION, "generator",
-        "hkd record " HKD_VERSION, "provenance", "float64 reference in C99 by any compiler, flags -std=c99 -ffp-contract=off; the "
-        "bytes depend on no compiler, optimisation level, C library or processor", "rule",
+        "hkd record " HKD_VERSION, "provenance", "float64 reference in C99 by any compiler, flags -std=c99 -ffp-contract=off; "
+        "the bytes depend on no compiler, optimisation level, C library or processor", "rule",
         "|got - y| <= bound * 2^-24 + ulp32(y)/2 + n * 2^-149; class exact: got = y", "count",
         (json_int_t)json_array_size(w->cases), "operators", operators_json());
     char *top = json_dumps(head, JSON_INDENT(1));

@@ -91,7 +91,8 @@ static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, 
 static hkd_status open_device(hkd_verify_options *o, char *profile, size_t size, const hkd_args *a) {
     int64_t threads = 0;
     int math = 0;
-    if (hkd_given(a, "flush")) return hkd_fail(HKD_USAGE, "--flush declares what a port does (--results); a device is measured");
+    if (hkd_given(a, "flush"))
+        return hkd_fail(HKD_USAGE, "--flush declares what a port does (--results); a device is measured");
     hkd_status status = hkd_arg_int(&threads, a, "threads", 0, 4096);
     if (!status && hkd_given(a, "math")) status = hkd_arg_choice(&math, a, "math", "direct|fast");
     const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
@@ -113,7 +114,10 @@ static void add_word(char *command, size_t size, const char *word) {
     const bool quote = !*word || strspn(word, tame) != strlen(word);
     size_t at = strlen(command);
     at += (size_t)snprintf(command + at, size - at, quote ? " '" : " ");
-    for (; *word && at + 8 < size; word++) at += (size_t)snprintf(command + at, size - at, *word == '\'' ? "'\\''" : "%c", *word);
+    for (; *word && at + 8 < size; word++) {
+        if (*word == '\'') at += (size_t)snprintf(command + at, size - at, "'\\''");
+        else command[at++] = *word, command[at] = 0;
+    }
     if (quote) snprintf(command + at, size - at, "'");
 }
 

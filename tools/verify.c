@@ -207,7 +207,8 @@ static hkd_status networks(hkd_verify_report *r, const hkd_verify_options *o, co
         strcat(path, ".safetensors");
         if (!wanted(o, &entry) || !hkd_exists(path)) continue;
         s.op = report_of(r, "networks");
-        if (!plain && !o->results) status = hkd_device_open(&plain, "cpu", &(hkd_device_options){.direct = true, .isa = "plain"});
+        const hkd_device_options options = {.direct = true, .isa = "plain"};
+        if (!plain && !o->results) status = hkd_device_open(&plain, "cpu", &options);
         if (!status && o->cancelled && o->cancelled()) status = hkd_fail(HKD_RESOURCES, "interrupted");
         const int before = s.op->passed + s.op->failed;
         if (!status) status = hkd_verify_network(o, i, m, plain, tell_composite, &s);

@@ -41,8 +41,8 @@ static double plain_error(const hkd_recording *want, const hkd_recording *plain,
 }
 
 /* What tensor i may be off, by element, in units of 2^-24. */
-static bool allow(double *bound, const hkd_verify_options *o, const hkd_manifest *m, const char *name, const hkd_recording *want,
-                  const hkd_recording *plain, int i) {
+static bool allow(double *bound, const hkd_verify_options *o, const hkd_manifest *m, const char *name,
+                  const hkd_recording *want, const hkd_recording *plain, int i) {
     const hkd_recorded *y = &want->item[i];
     const int64_t n = hkd_count(&y->shape);
     double each = 0, size = 0;

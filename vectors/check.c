@@ -60,7 +60,8 @@ static double element(const unsigned char *b, uint64_t i, int size) {
     memcpy(&d, &bits, 8);
     memcpy(&f, &low, 4);
     if (size > 2) return size == 8 ? d : (double)f;
-    d = exponent == 31 ? (fraction ? NAN : INFINITY) : ldexp(exponent ? 1024 + fraction : fraction, (exponent ? exponent : 1) - 25);
+    if (exponent == 31) d = fraction ? NAN : INFINITY;
+    else d = exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
     return bits >> 15 ? -d : d;
 }
 
@@ -169,7 +170,8 @@ static int judge(const row *r, const row *b, const file *vector, const file *min
 int main(int argc, char **argv) {
     size_t lines = 0, first = 0, count[3] = {0, 0, 0};
     const int flush = argc == 4 && !strcmp(argv[3], "--flush");
-    file index = argc == 3 || flush ? read_all(argv[1], "index.tsv") : (file){NULL, NULL, NULL, 0, 0}, vector = index, mine = index;
+    file index = {NULL, NULL, NULL, 0, 0}, vector = index, mine = index;
+    if (argc == 3 || flush) index = read_all(argv[1], "index.tsv");
     row *rows = index.bytes ? calloc(index.size / 2 + 1, sizeof *rows) : NULL;
     if (!rows) return fprintf(stderr, "usage: check VECTORS RESULTS [--flush] (VECTORS/index.tsv must exist)\n"), 2;
     for (char *line = strtok((char *)index.bytes, "\n"); line; line = strtok(NULL, "\n")) rows[lines++] = parse(line);
