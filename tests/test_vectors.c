@@ -215,6 +215,12 @@ static void guesses(void) {
         hkd_guess(text, sizeof text, &j, &profile);
         CHECK(strstr(text, says[kind]), "guessed '%s', it was: %s", text, says[kind]);
     }
+    const hkd_shape pair = {1, {2, 0, 0, 0}};
+    const double tiny[] = {0x1p-130, 1}, zero[] = {0, 1}, none[] = {0, 0};
+    const hkd_judged j = {tiny, none, zero, &pair, 2, false, 1};
+    char text[200];
+    hkd_guess(text, sizeof text, &j, &profile);
+    CHECK(strstr(text, "--flush"), "flushed subnormals are guessed as '%s'", text);
 }
 
 /* ---- a small set of vectors, damaged ---- */
