@@ -45,6 +45,9 @@ for bad in 's/\tF64\t[0-9x]*\t/\tF64\t3zz\t/' 's/safetensors\t[0-9]*/safetensors
     grep '^silu/' vectors/index.tsv | sed "$bad" >"$out/hostile/index.tsv"
     expect 1 "check.c on a list with $bad" timeout 20 "$out/check" "$out/hostile" "$out/good"
 done
+sed 's/"storage":"float32"/"storage":"bfloat16"/' vectors/manifest.json >"$out/manifest.json"
+expect 0 "the manifest follows its schema" $python tests/check_schema.py vectors/manifest.json vectors/manifest.schema.json
+expect 1 "a manifest that does not" $python tests/check_schema.py "$out/manifest.json" vectors/manifest.schema.json
 mkdir "$out/nothing"
 judge 1 "$out/nothing"
 echo "port: $passed passed, $failed failed"
