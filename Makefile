@@ -162,6 +162,7 @@ ON_CL     = $(O)/hkd devices | grep -q '^opencl' || exit 77;
 check: all $(O)/hkd_tests $(O)/hkd_accuracy $(FUZZED:%=$(O)/replay_%) ## build and run the tests
 	@$(RUN) $(O)/check "house: tests/check_house.sh $(O) '$(CC)' '$(CXX)'" "units: $(O)/hkd_tests" \
 	    "vectors on ref: $(O)/hkd verify --device ref" "vectors on cpu: $(O)/hkd verify --device cpu" \
+	    "vectors recorded again: rm -rf $(O)/rec && $(O)/hkd record $(O)/rec --quiet && tests/same_vectors.sh $(O)/rec vectors" \
 	    "vectors on cpu in plain C: $(O)/hkd verify --device cpu --isa plain" \
 	    "vectors on opencl: $(ON_CL) $(O)/hkd verify --device opencl" "accuracy of ref: $(O)/hkd_accuracy vectors" \
 	    "judges of a port: CC='$(CC)' tests/check_port.sh $(O)" "killed runs: tests/resume.sh $(O)/hkd" \
@@ -191,7 +192,8 @@ sanitized: $(O)/hkd $(O)/hkd_tests $(FUZZED:%=$(O)/replay_%)
 	    $(foreach f,$(FUZZED),"odd $(f) files: $(O)/replay_$(f) tests/fuzz/corpus/$(f)/*")
 check-mutants: all ## plant one mistake at a time: the vectors must catch each, and accept every legal reordering
 	tests/check_mutants.sh $(O) "$(CC) $(filter-out -MMD -MP,$(CPU_C))" "$(CC) $(CFLAGS)" "$(TOOL_OBJ)" "$(LIBS)" $(O)/mutants.md
-mutant-table: check-mutants ## put the table of mistakes and the vectors that catch them into vectors/README.md
+mutant-table: all ## put the table of mistakes and the vectors that catch them into vectors/README.md
+	-$(MAKE) check-mutants
 	sed '/the first vector that catches each:$$/q' vectors/README.md >$(O)/readme && echo >>$(O)/readme
 	cat $(O)/readme $(O)/mutants.md >vectors/README.md
 check-bytes: ## the vectors have the same bits from every compiler, C library and processor that is here

@@ -29,6 +29,25 @@ for bug in bias sign half transpose; do
     $python tests/port_numpy.py vectors "$out/$bug" $bug >/dev/null || exit 1
     judge 1 "$out/$bug"
 done
+# A port without a backward pass, one that stores float16, one that flushes subnormals and says so.
+for way in forward float16; do
+    $python tests/port_numpy.py vectors "$out/$way" $way >/dev/null || exit 1
+    judge 0 "$out/$way"
+done
+$python tests/port_numpy.py vectors "$out/flush" flush >/dev/null || exit 1
+judge 1 "$out/flush"
+expect 0 "check.c with --flush" "$out/check" vectors "$out/flush" --flush
+expect 0 "check.py with --flush" $python vectors/check.py vectors "$out/flush" --flush
+expect 0 "hkd verify with --flush" "$build/hkd" verify vectors --results "$out/flush" --flush --quiet
+# Hostile lists end in a verdict: an offset before the file, a shape that is none, no tab at all.
+for bad in 's/\tF64\t[0-9x]*\t/\tF64\t3zz\t/' 's/safetensors\t[0-9]*/safetensors\t-16/' 's/\t/ /g'; do
+    rm -rf "$out/hostile" && mkdir "$out/hostile" && cp -r vectors/silu "$out/hostile" || exit 1
+    grep '^silu/' vectors/index.tsv | sed "$bad" >"$out/hostile/index.tsv"
+    expect 1 "check.c on a list with $bad" timeout 20 "$out/check" "$out/hostile" "$out/good"
+done
+sed 's/"storage":"float32"/"storage":"bfloat16"/' vectors/manifest.json >"$out/manifest.json"
+expect 0 "the manifest follows its schema" $python tests/check_schema.py vectors/manifest.json vectors/manifest.schema.json
+expect 1 "a manifest that does not" $python tests/check_schema.py "$out/manifest.json" vectors/manifest.schema.json
 mkdir "$out/nothing"
 judge 1 "$out/nothing"
 echo "port: $passed passed, $failed failed"

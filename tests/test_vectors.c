@@ -22,12 +22,14 @@ static void floors(void) {
     int total = 0;
     for (int k = 0; hkd_op_table[k]; k++) {
         const hkd_op *op = hkd_op_table[k];
-        int n = 0, exact = 0, empty = 0, one = 0, half = 0;
+        int n = 0, empty = 0, one = 0, half = 0, tail = 0, bad = 0, kind[4] = {0};
         for (int l = 0; hkd_case_lists[l]; l++) {
             if (strcmp(hkd_case_lists[l]->op, op->name) != 0) continue;
             for (const hkd_case *c = hkd_case_lists[l]->cases; c->name; c++) {
                 n++;
-                exact += c->kind == HKD_EXACT;
+                kind[c->kind]++;
+                tail += flagged(c, "Tail");
+                bad += flagged(c, "NonFinite");
                 empty += flagged(c, "Empty");
                 one += flagged(c, "SizeOne");
                 half += flagged(c, "Half");
@@ -37,7 +39,11 @@ static void floors(void) {
         CHECK(n >= 12, "%s has %d cases, 12 are the least", op->name, n);
         CHECK(empty && one, "%s has no case that is empty, or none of size 1", op->name);
         CHECK(half || !op->backward, "%s has no float16 case", op->name);
-        CHECK(exact || op->not_exact || !strcmp(op->name, "random_normal"), "%s is exact but has no exact case", op->name);
+        CHECK(op->not_exact ? kind[HKD_STRUCTURED] : kind[HKD_EXACT], "%s has neither exact cases nor a reason and integers",
+              op->name);
+        CHECK(kind[HKD_RANDOM] >= 3 && kind[HKD_ADVERSARIAL] >= 3, "%s has %d random and %d adversarial cases", op->name,
+              kind[HKD_RANDOM], kind[HKD_ADVERSARIAL]);
+        CHECK(tail && bad, "%s has no odd size, or nothing infinite or NaN", op->name);
     }
     CHECK(total >= 600, "%d cases, 600 are the least", total);
     int composites = 0;
@@ -45,8 +51,86 @@ static void floors(void) {
     CHECK(composites >= 14, "%d composites, 14 are the least", composites);
 }
 
+/* ---- the probe ---- */
+
+/* A device that rounds its results as told: the probe must see what it does. */
+static hkd_status (*real_forward)(hkd_device *, const hkd_call *);
+static double (*spoil)(double);
+
+static hkd_status spoilt_forward(hkd_device *dev, const hkd_call *call) {
+    const int64_t n = hkd_count(&call->out[0].shape);
+    double *y = calloc((size_t)n + 1, sizeof *y);
+    hkd_status status = real_forward(dev, call);
+    if (!status) status = dev->download(dev, y, HKD_F64, &call->out[0]);
+    for (int64_t i = 0; i < n; i++) y[i] = spoil(y[i]);
+    if (!status) status = dev->upload(dev, &call->out[0], y, HKD_F64);
+    free(y);
+    return status;
+}
+
+static double flushed(double y) { return fabs(y) < 0x1p-126 ? 0 : y; }
+static double two_ulps_off(double y) { return y * (1 + 0x1p-22); }
+
+static hkd_profile probe(const char *isa, double (*how)(double)) {
+    hkd_profile p = {.fma = false};
+    hkd_device *dev = NULL;
+    const hkd_device_options options = {.threads = 1, .direct = true, .isa = isa};
+    const hkd_status status = isa ? hkd_device_open(&dev, "cpu", &options) : hkd_device_open_ref(&dev, &options);
+    if (!CHECK(!status, "%s", hkd_last_error())) return p;
+    real_forward = dev->forward;
+    spoil = how;
+    if (how) dev->forward = spoilt_forward;
+    CHECK(!hkd_probe(&p, dev), "%s", hkd_last_error());
+    hkd_device_close(dev);
+    return p;
+}
+
+/* Each property of the profile, on a device that has it and on one that has not. */
+static void probes(void) {
+    char text[200];
+    const hkd_profile ref = probe(NULL, NULL), plain = probe("plain", NULL);
+    CHECK(ref.wide && !ref.fma && !ref.flushes && !ref.half_store && ref.divide < 1e-6, "the reference is taken for another");
+    CHECK(!plain.wide && !plain.flushes && !plain.half_store, "plain C is taken for another");
+    CHECK(plain.divide > 0.1 && plain.divide <= 0.5 && plain.square_root <= 0.5, "plain C divides to %g ulp, takes roots to %g",
+          plain.divide, plain.square_root);
+    CHECK(probe("plain", flushed).flushes, "flushed subnormals are not seen");
+    CHECK(probe("plain", hkd_round_half).half_store, "float16 storage is not seen");
+    const hkd_profile off = probe("plain", two_ulps_off);
+    CHECK(off.divide > 1 && off.square_root > 1, "a division two ulps off is not seen (%g, %g)", off.divide, off.square_root);
+    hkd_profile_text(text, sizeof text, &(hkd_profile){.fma = true, .divide = -1, .square_root = 2.5});
+    CHECK(!strcmp(text, "FMA yes, subnormals kept, divide not measured, square root 2.50 ulp, results stored as float32"),
+          "the profile reads '%s'", text);
+#if defined(__x86_64__)
+    CHECK(!plain.fma, "plain C for this processor has no FMA");
+    hkd_device *dev = NULL;
+    if (hkd_device_open(&dev, "cpu", &(hkd_device_options){.threads = 1, .isa = "avx2"})) return;
+    hkd_device_close(dev);
+    CHECK(probe("avx2", NULL).fma, "the fused sums of the AVX2 build are not seen");
+#endif
+}
+
+/* ---- an operator that a device lacks ---- */
+
+static bool all_but_silu(const hkd_device *dev, const hkd_op *op, bool backward) {
+    (void)dev, (void)backward;
+    return strcmp(op->name, "silu") != 0;
+}
+
+/* "not provided" is a skip, never a pass; alone it is no verdict at all. */
+static void lacking(void) {
+    hkd_verify_report r;
+    hkd_verify_options o = {.dir = "vectors", .only_op = "silu"};
+    if (!CHECK(!hkd_device_open_ref(&o.device, &(hkd_device_options){.threads = 1}), "%s", hkd_last_error())) return;
+    o.device->supports = all_but_silu;
+    CHECK(hkd_verify(&r, &o) == HKD_CHECK_FAILED, "a device without the operator passed");
+    CHECK(r.passed == 0 && r.cases == 0 && r.skipped >= 12 && r.op[0].missing && !strcmp(r.op[0].missing, "not provided"),
+          "%d passed, %d cases, %d skipped", r.passed, r.cases, r.skipped);
+    hkd_verify_report_free(&r);
+    hkd_device_close(o.device);
+}
+
 typedef struct {
-    char first[1200];
+    char first[1800];
 } failures;
 
 static void keep_first(void *context, const hkd_check *c) {
@@ -88,7 +172,7 @@ static void verify_winograd(void) {
 
 static double used(double y, double bound, double got, bool exact) {
     const hkd_shape one = {0, {0, 0, 0, 0}};
-    const hkd_profile profile = {false, false, false};
+    const hkd_profile profile = {.fma = false};
     const hkd_judged j = {&y, &bound, &got, &one, 1, exact, 1};
     return hkd_judge(&j, &profile).used;
 }
@@ -113,7 +197,7 @@ static void guesses(void) {
     static const char *const says[] = {"padding", "tail",  "bias", "n/(n-1)", "never written",
                                        "twice",   "sign",  "float16", "wrong places", "bfloat16"};
     const hkd_shape shape = {4, {1, 3, H, W}};
-    const hkd_profile profile = {false, false, false};
+    const hkd_profile profile = {.fma = false};
     for (int kind = 0; kind < 10; kind++) {
         double y[N], bound[N], got[N];
         char text[200];
@@ -131,6 +215,12 @@ static void guesses(void) {
         hkd_guess(text, sizeof text, &j, &profile);
         CHECK(strstr(text, says[kind]), "guessed '%s', it was: %s", text, says[kind]);
     }
+    const hkd_shape pair = {1, {2, 0, 0, 0}};
+    const double tiny[] = {0x1p-130, 1}, zero[] = {0, 1}, none[] = {0, 0};
+    const hkd_judged j = {tiny, none, zero, &pair, 2, false, 1};
+    char text[200];
+    hkd_guess(text, sizeof text, &j, &profile);
+    CHECK(strstr(text, "--flush"), "flushed subnormals are guessed as '%s'", text);
 }
 
 /* ---- a small set of vectors, damaged ---- */
@@ -259,7 +349,8 @@ static void damaged(void) {
 
 /* ---- composites ---- */
 
-static void judge_composite(const char *results, const char *name, hkd_status expected, const char *what) {
+/* Judge the files of a port; returns the worst share of what passed. */
+static double judge_composite(const char *results, const char *name, hkd_status expected, const char *what) {
     char id[96];
     hkd_verify_report r;
     failures f = {""};
@@ -267,36 +358,52 @@ static void judge_composite(const char *results, const char *name, hkd_status ex
     const hkd_verify_options o = {.dir = "vectors", .results = results, .only_case = id, .each = keep_first, .context = &f};
     CHECK(hkd_verify(&r, &o) == expected, "%s: %s %s", what, hkd_last_error(), f.first);
     CHECK(r.failed == (expected ? 1 : 0), "%s: %d results are wrong", what, r.failed);
+    if (expected)
+        CHECK(strstr(f.first, "  first (") && strstr(f.first, "  worst (") && strstr(f.first, "--case networks/"),
+              "a composite fails without coordinates or repetition: %s", f.first);
+    const double worst = r.ops ? r.op[r.ops - 1].worst : INFINITY;
     hkd_verify_report_free(&r);
+    return worst;
 }
 
-/* A port that wrote its own composites: the cpu's pass; one gradient a thousandth too large fails, and it alone. */
+/* Write a composite as a port would, run by a device; `wrong` (NULL: none) gets a tensor a thousandth too large. */
+static void write_composite(const char *results, int index, hkd_device *dev, const char *wrong) {
+    char path[512];
+    hkd_recording r;
+    if (!CHECK(!hkd_network_run(&r, index, dev), "%s", hkd_last_error())) return;
+    for (int t = 0; t < r.count; t++)
+        for (int64_t e = 0; wrong && !strcmp(r.item[t].name, wrong) && e < hkd_count(&r.item[t].shape); e++)
+            r.item[t].value[e] *= 1.001;
+    snprintf(path, sizeof path, "%s/networks/%s.safetensors", results, hkd_network_name(index));
+    CHECK(!hkd_recording_save(path, &r), "%s", hkd_last_error());
+    hkd_recording_free(&r);
+}
+
+/* A port that wrote its own composites: those of the plain and of the fast build pass, plain's with half of the recorded
+ * allowance to spare; one gradient a thousandth too large fails, and it alone. */
 static void composites(void) {
+    static const char *const names[] = {"hkd_training_step", "ddpmpp_heun", "block_attention"};
+    static const char *const wrong[] = {"new.p.koopman.1", "x.4", "grad.model.block.qkv.weight"};
     char results[400], path[512];
-    hkd_device *dev = NULL;
     snprintf(results, sizeof results, "%s", scratch("composites"));
     hkd_join(path, sizeof path, results, "networks");
     if (!CHECK(!hkd_make_directory(results) && !hkd_make_directory(path), "%s", hkd_last_error())) return;
-    if (!CHECK(!hkd_device_open(&dev, "cpu", &(hkd_device_options){.threads = 2}), "%s", hkd_last_error())) return;
-    for (int i = 0; hkd_network_name(i); i++) {
-        static const char *const names[] = {"hkd_training_step", "ddpmpp_heun", "block_attention"};
-        static const char *const wrong[] = {"new.p.koopman.1", "x.4", "grad.model.block.qkv.weight"};
-        hkd_recording r;
-        for (int k = 0; k < 3; k++) {
-            if (strcmp(hkd_network_name(i), names[k]) != 0) continue;
-            if (!CHECK(!hkd_network_run(&r, i, dev), "%s", hkd_last_error())) continue;
-            snprintf(path, sizeof path, "%s/networks/%s.safetensors", results, names[k]);
-            CHECK(!hkd_recording_save(path, &r), "%s", hkd_last_error());
-            judge_composite(results, names[k], HKD_OK, "the cpu's own");
-            for (int t = 0; t < r.count; t++)
-                for (int64_t e = 0; !strcmp(r.item[t].name, wrong[k]) && e < hkd_count(&r.item[t].shape); e++)
-                    r.item[t].value[e] *= 1.001;
-            CHECK(!hkd_recording_save(path, &r), "%s", hkd_last_error());
-            judge_composite(results, names[k], HKD_CHECK_FAILED, wrong[k]);
-            hkd_recording_free(&r);
+    for (int build = 0; build < 2; build++) {
+        hkd_device *dev = NULL;
+        const hkd_device_options options = {.threads = 2, .direct = true, .isa = build ? NULL : "plain"};
+        if (!CHECK(!hkd_device_open(&dev, "cpu", &options), "%s", hkd_last_error())) return;
+        for (int i = 0; hkd_network_name(i); i++) {
+            write_composite(results, i, dev, NULL);
+            const double worst = judge_composite(results, hkd_network_name(i), HKD_OK, dev->name);
+            CHECK(build || worst <= 0.5, "%s: plain uses %.0f %% of what a port is allowed", hkd_network_name(i), 100 * worst);
+            for (int k = 0; k < 3; k++) {
+                if (strcmp(hkd_network_name(i), names[k]) != 0) continue;
+                write_composite(results, i, dev, wrong[k]);
+                judge_composite(results, names[k], HKD_CHECK_FAILED, wrong[k]);
+            }
         }
+        hkd_device_close(dev);
     }
-    hkd_device_close(dev);
 }
 
 /* ---- the gradient check sees wrong gradients ---- */
@@ -344,6 +451,8 @@ static void halves(void) {
 
 void test_vectors(void) {
     floors();
+    probes();
+    lacking();
     numbers();
     guesses();
     halves();

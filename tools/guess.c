@@ -43,10 +43,19 @@ static bool all_got(const picture *p, bool (*is)(double)) {
 static bool is_nan(double x) { return isnan(x); }
 static bool is_zero(double x) { return x == 0; }
 
+/* Zeros where numbers below 2^-126 are due, and nothing else. */
+static bool flushed(const picture *p) {
+    for (int64_t i = 0; i < p->count; i++) {
+        const double y = fabs(p->j->expected[i] * p->j->repeats);
+        if (p->bad[i] && !(p->j->got[i] == 0 && y > 0 && y < 0x1p-126)) return false;
+    }
+    return true;
+}
+
 /* Wrong only in the first or last rows or columns of a picture. */
 static bool only_borders(const picture *p) {
     const hkd_shape *s = p->j->shape;
-    if (s->rank < 3 || s->dim[s->rank - 1] < 3 || s->dim[s->rank - 2] < 3) return false;
+    if (s->rank < 3 || s->dim[s->rank - 1] < 4 || s->dim[s->rank - 2] < 4 || p->wrong < 4) return false;
     for (int64_t i = 0; i < p->count; i++) {
         const int64_t row = along(p, s->rank - 2, i), col = along(p, s->rank - 1, i);
         const bool border = !row || !col || row + 1 == s->dim[s->rank - 2] || col + 1 == s->dim[s->rank - 1];
@@ -136,6 +145,8 @@ static void look(char *out, size_t size, const picture *p) {
     const double ratio = common_ratio(p), worst = relative(p);
     const int axis = only_tail(p, &tile);
     if (all_got(p, is_nan)) snprintf(out, size, "NaN: these elements are never written, or 0/0");
+    else if (flushed(p))
+        snprintf(out, size, "subnormal numbers became zero: a port declares that with --flush");
     else if (p->wrong > 1 && all_got(p, is_zero)) snprintf(out, size, "zeros: these elements are skipped");
     else if (ratio != 0 && fabs(ratio - 1) > 3e-4) from_ratio(out, size, ratio);
     else if (worst > 1e-3 && permuted(p)) snprintf(out, size,
@@ -148,7 +159,7 @@ static void look(char *out, size_t size, const picture *p) {
         snprintf(out, size, "all results are float16 numbers: stored or summed in half precision");
     else if (worst > 0x1p-13 && worst < 0x1p-9) snprintf(out, size, "relative error up to 2^-11: float16 or TF32 somewhere");
     else if (worst >= 0x1p-9 && worst < 0x1p-6) snprintf(out, size, "relative error up to 2^-8: bfloat16 somewhere");
-    else if (worst < 0x1p-13)
+    else if (worst < 0x1p-13 && 2 * p->wrong > p->count)
         snprintf(out, size, "a small error everywhere: a fast or approximate function, or an unstable order");
 }
 

@@ -30,12 +30,13 @@ bool hkd_join(char *out, size_t size, const char *dir, const char *name) {
 /* ---- writing ---- */
 
 hkd_status hkd_manifest_begin(hkd_manifest_writer *w, const char *dir) {
-    *w = (hkd_manifest_writer){.dir = dir, .cases = json_array()};
-    return w->cases ? hkd_make_directory(dir) : hkd_fail(HKD_RESOURCES, "out of memory");
+    *w = (hkd_manifest_writer){.dir = dir, .cases = json_array(), .networks = json_array()};
+    return w->cases && w->networks ? hkd_make_directory(dir) : hkd_fail(HKD_RESOURCES, "out of memory");
 }
 
 void hkd_manifest_writer_free(hkd_manifest_writer *w) {
     json_decref(w->cases);
+    json_decref(w->networks);
     free(w->index);
 }
 
@@ -85,28 +86,50 @@ static void shape_text(char *out, size_t size, const hkd_safetensor *t) {
         at += (size_t)snprintf(out + at, size - at, "%s%lld", d ? "x" : "", (long long)t->dim[d]);
 }
 
-static hkd_status add_tensors(hkd_manifest_writer *w, const hkd_vector *v, const char *id, const char *file,
-                              const char *path, json_t *tensors) {
+/* What the two lists say about a tensor besides where it lies. */
+typedef struct {
+    const char *id, *file, *kind;
+    long long n;
+    char note[512]; /* of the index: parameters, or a composite's bound */
+} line_facts;
+
+/* One line of the index and one object of the manifest, which is returned; NULL: out of memory. */
+static json_t *add_tensor(hkd_manifest_writer *w, const line_facts *f, const hkd_safetensors *st, const hkd_safetensor *t,
+                          const unsigned char *bytes) {
+    char shape[64];
+    const uint64_t offset = st->data_offset + t->begin;
+    json_t *dims = json_array();
+    for (int d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer(t->dim[d]));
+    shape_text(shape, sizeof shape, t);
+    const hkd_status status = index_line(
+        w, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", f->id, t->name, hkd_stored_name(t->type), shape, f->file,
+        (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind, f->n,
+        f->note);
+    json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "role", t->name, "dtype", hkd_stored_name(t->type), "shape", dims, "offset",
+                          (json_int_t)offset);
+    if (!status) return o;
+    json_decref(o);
+    return NULL;
+}
+
+/* All tensors of a file; `r` is the composite that it holds, or NULL. */
+static hkd_status add_file(hkd_manifest_writer *w, line_facts *f, const hkd_recording *r, json_t *tensors, char hash[65]) {
+    char path[1024];
     hkd_safetensors *st = NULL;
     unsigned char *bytes = NULL;
     size_t count;
-    char params[512], shape[64];
-    hkd_vector_params_text(params, sizeof params, v);
-    hkd_status status = hkd_read_file(&bytes, &count, path, 1 << 28);
+    if (!hkd_join(path, sizeof path, w->dir, f->file)) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
+    hkd_status status = hkd_sha256_of_file(hash, path);
+    if (!status) status = hkd_read_file(&bytes, &count, path, 1 << 28);
     if (!status) status = hkd_safetensors_open(&st, path);
     for (size_t i = 0; !status && i < st->count; i++) {
-        const hkd_safetensor *t = &st->tensor[i];
-        const uint64_t offset = st->data_offset + t->begin;
-        json_t *dims = json_array();
-        for (int d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer(t->dim[d]));
-        shape_text(shape, sizeof shape, t);
-        json_array_append_new(tensors, json_pack("{s:s, s:s, s:o, s:I}", "role", t->name, "dtype", hkd_stored_name(t->type),
-                                                 "shape", dims, "offset", (json_int_t)offset));
-        status = index_line(w, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", id, t->name, hkd_stored_name(t->type),
-                            shape,
-                            file, (unsigned long long)offset,
-                            (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)),
-                            hkd_vector_class_name[v->kind], (long long)hkd_vector_elements(v), params);
+        const hkd_recorded *t = r ? hkd_recording_find(r, st->tensor[i].name) : NULL;
+        const bool bounded = t && !t->given;
+        if (r) *f->note = 0;
+        if (bounded) snprintf(f->note, sizeof f->note, "bound=%.17g", t->bound);
+        json_t *o = add_tensor(w, f, st, &st->tensor[i], bytes);
+        if (bounded) json_object_set_new(o, "bound", json_real(t->bound));
+        if (json_array_append_new(tensors, o)) status = hkd_fail(HKD_RESOURCES, "out of memory");
     }
     w->bytes += status ? 0 : (int64_t)count;
     hkd_safetensors_close(st);
@@ -115,22 +138,34 @@ static hkd_status add_tensors(hkd_manifest_writer *w, const hkd_vector *v, const
 }
 
 hkd_status hkd_manifest_add(hkd_manifest_writer *w, const hkd_vector *v, const char *file) {
-    char path[1024], hash[65], id[128];
-    if (!hkd_join(path, sizeof path, w->dir, file)) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
+    char hash[65], id[128];
     snprintf(id, sizeof id, "%s/%s", v->op->name, v->name);
+    line_facts f = {id, file, hkd_vector_class_name[v->kind], (long long)hkd_vector_elements(v), ""};
+    hkd_vector_params_text(f.note, sizeof f.note, v);
     json_t *tensors = json_array();
-    hkd_status status = hkd_sha256_of_file(hash, path);
-    if (!status) status = add_tensors(w, v, id, file, path, tensors);
+    const hkd_status status = add_file(w, &f, NULL, tensors, hash);
     if (status) {
         json_decref(tensors);
         return status;
     }
     json_array_append_new(w->cases, json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:s, s:s, s:s, s:o}", "case", id, "op",
-                                              v->op->name, "class", hkd_vector_class_name[v->kind], "flags",
-                                              flags_json(v->flags), "params", params_json(v), "n",
-                                              (json_int_t)hkd_vector_elements(v), "storage", v->half ? "float16" : "float32",
+                                              v->op->name, "class", f.kind, "flags", flags_json(v->flags), "params",
+                                              params_json(v), "n", (json_int_t)f.n, "storage", v->half ? "float16" : "float32",
                                               "accumulator", "float32", "file", file, "sha256", hash, "tensors", tensors));
     return HKD_OK;
+}
+
+hkd_status hkd_manifest_add_network(hkd_manifest_writer *w, const char *name, const hkd_recording *r, const char *file) {
+    char hash[65], id[128];
+    snprintf(id, sizeof id, "networks/%s", name);
+    line_facts f = {id, file, "network", 1, ""};
+    json_t *tensors = json_array();
+    const hkd_status status = add_file(w, &f, r, tensors, hash);
+    if (status) json_decref(tensors);
+    else
+        json_array_append_new(w->networks, json_pack("{s:s, s:I, s:s, s:s, s:o}", "case", id, "n", (json_int_t)f.n, "file",
+                                                     file, "sha256", hash, "tensors", tensors));
+    return status;
 }
 
 static json_t *operators_json(void) {
@@ -145,34 +180,54 @@ static json_t *operators_json(void) {
     return all;
 }
 
-/* The manifest as text, one case per line, so that a change shows as a small difference. */
+typedef struct {
+    char *text; /* NULL once memory was lacking */
+    size_t length, room;
+} growing;
+
+static void append(growing *g, const char *more, size_t n) {
+    if (g->text && g->length + n >= g->room) {
+        char *larger = realloc(g->text, g->room = 2 * (g->length + n) + 1);
+        if (!larger) free(g->text);
+        g->text = larger;
+    }
+    if (!g->text) return;
+    memcpy(g->text + g->length, more, n);
+    g->text[g->length += n] = 0;
+}
+
+/* One item per line, so that a change shows as a small difference. */
+static void append_list(growing *g, const char *name, const json_t *list) {
+    size_t i;
+    const json_t *one;
+    append(g, ",\n \"", 4);
+    append(g, name, strlen(name));
+    append(g, "\": [", 4);
+    json_array_foreach((json_t *)list, i, one) {
+        char *line = json_dumps(one, JSON_COMPACT);
+        append(g, i ? ",\n" : "\n", i ? 2 : 1);
+        append(g, line ? line : "", line ? strlen(line) : 0);
+        free(line);
+    }
+    append(g, "\n]", 2);
+}
+
 static char *manifest_text(const hkd_manifest_writer *w) {
     json_t *head = json_pack(
         "{s:s, s:i, s:s, s:s, s:s, s:I, s:o}", "format", "hkd vectors", "version", HKD_MANIFEST_VERSION, "generator",
-        "hkd record " HKD_VERSION, "provenance", "float64 reference in C99, -ffp-contract=off; the bytes depend on "
-        "no compiler, optimisation level, C library or processor", "rule",
-    "|got - y| <= bound * 2^-24 + ulp32(y)/2 + n * 2^-149; class "
-        "exact: got = y", "count", (json_int_t)json_array_size(w->cases), "operators", operators_json());
-    char *top = json_dumps(head, JSON_INDENT(1)), *text = NULL;
-    json_decref(head);
-    size_t room = top ? strlen(top) + 64 : 0, length = 0, i;
-    json_t *one;
-    json_array_foreach(w->cases, i, one) {
-        char *line = json_dumps(one, JSON_COMPACT);
-        const size_t need = line ? strlen(line) + 4 : 0;
-        char *larger = top && line ? realloc(text, room + length + need) : NULL;
-        if (!larger) {
-            free(line), free(top), free(text);
-            return NULL;
-        }
-        text = larger;
-        if (!length) length = (size_t)sprintf(text, "%.*s,\n \"cases\": [\n", (int)strlen(top) - 2, top);
-        length += (size_t)sprintf(text + length, "%s%s", i ? ",\n" : "", line);
-        free(line);
-    }
-    if (text) sprintf(text + length, "\n]}\n");
+        "hkd record " HKD_VERSION, "provenance", "float64 reference in C99 by any compiler, flags -std=c99 -ffp-contract=off; "
+        "the bytes depend on no compiler, optimisation level, C library or processor", "rule",
+        "|got - y| <= bound * 2^-24 + ulp32(y)/2 + n * 2^-149; class exact: got = y", "count",
+        (json_int_t)json_array_size(w->cases), "operators", operators_json());
+    char *top = json_dumps(head, JSON_INDENT(1));
+    growing g = {calloc(1, 1), 0, 1};
+    if (top) append(&g, top, strlen(top) - 2);
+    append_list(&g, "cases", w->cases);
+    append_list(&g, "networks", w->networks);
+    append(&g, "}\n", 2);
     free(top);
-    return text;
+    json_decref(head);
+    return g.text;
 }
 
 static char *notes_text(void) {
@@ -242,8 +297,9 @@ static hkd_status read_entries(hkd_manifest *m, const char *path) {
     int version = 0;
     json_t *cases = NULL, *one;
     size_t i;
-    if (json_unpack(m->json, "{s:s, s:i, s:o}", "format", &format, "version", &version, "cases", &cases) ||
-        strcmp(format, "hkd vectors") != 0 || !json_is_array(cases))
+    if (json_unpack(m->json, "{s:s, s:i, s:o, s:o}", "format", &format, "version", &version, "cases", &cases, "networks",
+                    &m->networks) ||
+        strcmp(format, "hkd vectors") != 0 || !json_is_array(cases) || !json_is_array(m->networks))
         return hkd_fail(HKD_BAD_FILE, "%s: not a manifest of hkd vectors", path);
     if (version != HKD_MANIFEST_VERSION)
         return hkd_fail(HKD_BAD_FILE, "%s: version %d, expected %d", path, version, HKD_MANIFEST_VERSION);
@@ -259,7 +315,7 @@ static hkd_status read_entries(hkd_manifest *m, const char *path) {
 }
 
 hkd_status hkd_manifest_load(hkd_manifest *out, const char *dir) {
-    *out = (hkd_manifest){NULL, 0, NULL};
+    *out = (hkd_manifest){.count = 0};
     char path[1024];
     unsigned char *text = NULL;
     size_t count;
@@ -279,5 +335,22 @@ hkd_status hkd_manifest_load(hkd_manifest *out, const char *dir) {
 void hkd_manifest_free(hkd_manifest *m) {
     free(m->entry);
     json_decref(m->json);
-    *m = (hkd_manifest){NULL, 0, NULL};
+    *m = (hkd_manifest){.count = 0};
+}
+
+bool hkd_manifest_bound(double *out, const hkd_manifest *m, const char *network, const char *tensor) {
+    size_t i, k;
+    json_t *one, *t;
+    json_array_foreach(m->networks, i, one) {
+        const char *id = json_string_value(json_object_get(one, "case"));
+        if (!id || strncmp(id, "networks/", 9) != 0 || strcmp(id + 9, network) != 0) continue;
+        json_array_foreach(json_object_get(one, "tensors"), k, t) {
+            const char *role = json_string_value(json_object_get(t, "role"));
+            const json_t *bound = json_object_get(t, "bound");
+            if (!role || strcmp(role, tensor) != 0) continue;
+            *out = json_number_value(bound);
+            return json_is_number(bound);
+        }
+    }
+    return false;
 }

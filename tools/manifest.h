@@ -5,6 +5,7 @@
 #ifndef HKD_MANIFEST_H
 #define HKD_MANIFEST_H
 
+#include "recording.h"
 #include "test_vector.h"
 
 #include <jansson.h>
@@ -18,23 +19,26 @@ typedef struct {
 typedef struct {
     hkd_manifest_entry *entry;
     size_t count;
-    json_t *json;
+    json_t *json, *networks; /* networks: within json */
 } hkd_manifest;
 
 /* Read DIR/manifest.json and check DIR/SHA256SUMS. */
 hkd_status hkd_manifest_load(hkd_manifest *out, const char *dir);
 void hkd_manifest_free(hkd_manifest *m);
+/* What every element of a tensor of a composite may be off, in units of 2^-24; false: it is not listed as a result. */
+bool hkd_manifest_bound(double *out, const hkd_manifest *m, const char *network, const char *tensor);
 
 /* Being written: add every vector after it was saved, then finish. */
 typedef struct {
     const char *dir;
-    json_t *cases;
+    json_t *cases, *networks;
     char *index;
     size_t index_length, index_room;
     int64_t bytes;
 } hkd_manifest_writer;
 hkd_status hkd_manifest_begin(hkd_manifest_writer *w, const char *dir);
 hkd_status hkd_manifest_add(hkd_manifest_writer *w, const hkd_vector *v, const char *file);
+hkd_status hkd_manifest_add_network(hkd_manifest_writer *w, const char *name, const hkd_recording *r, const char *file);
 hkd_status hkd_manifest_finish(hkd_manifest_writer *w);
 void hkd_manifest_writer_free(hkd_manifest_writer *w);
 

@@ -2,14 +2,17 @@
 #ifndef HKD_NETWORKS_H
 #define HKD_NETWORKS_H
 
+#include "manifest.h"
 #include "model.h"
 #include "recording.h"
 
 const char *hkd_network_name(int index); /* NULL: no more */
 /* Run composite `index` on a device. */
 hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev);
-/* DIR/networks/NAME.safetensors for all of them, on the reference. */
-hkd_status hkd_networks_record(const char *dir);
+/* DIR/networks/NAME.safetensors for all of them, on the reference, and their lines of the manifest. */
+hkd_status hkd_networks_record(hkd_manifest_writer *w);
+/* Fill in the bounds of composite `index`, run on the reference (network_allowance.c). */
+hkd_status hkd_network_allowance(hkd_recording *want, int index);
 
 /* ---- for the files of composites ---- */
 

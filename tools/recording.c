@@ -73,6 +73,7 @@ hkd_status hkd_recording_load(hkd_recording *out, const char *path) {
         status = hkd_safetensors_shape(&shape, st, &st->tensor[i]);
         hkd_recorded *t = status ? NULL : append(out, st->tensor[i].name, false, &shape);
         if (!status && !t) status = hkd_fail(HKD_RESOURCES, "out of memory for a recording");
+        if (!status) t->half = st->tensor[i].type == HKD_F16;
         if (!status) status = hkd_safetensors_read(st, &st->tensor[i], t->value, HKD_F64);
     }
     hkd_safetensors_close(st);

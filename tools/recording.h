@@ -11,6 +11,8 @@ typedef struct {
     bool given; /* an input, a weight or an upstream gradient: not a result */
     hkd_shape shape;
     double *value;
+    bool half;    /* loaded from float16 */
+    double bound; /* of every element, in units of 2^-24, for the files of ports; while composites are recorded */
 } hkd_recorded;
 
 typedef struct {

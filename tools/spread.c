@@ -18,7 +18,8 @@ static void spread(double *bound, const hkd_shape *shape, const hkd_spread *s) {
 }
 
 void hkd_vector_spread(hkd_vector *v, const hkd_spread *s) {
-    if (v->kind == HKD_EXACT) { /* the file says 0: exact is what every order of a direct sum is, and no other algorithm */
+    if (v->kind == HKD_EXACT && s->exact) return;
+    if (v->kind == HKD_EXACT) { /* the file says 0: exact is what every order of a direct sum is, and this is none */
         const hkd_ref_call call = hkd_vector_ref_call(v);
         v->kind = HKD_STRUCTURED;
         v->op->bound(&call);

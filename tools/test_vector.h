@@ -70,9 +70,11 @@ void hkd_vector_spread(hkd_vector *v, const hkd_spread *s);
 void hkd_vector_params_text(char *out, size_t size, const hkd_vector *v);
 hkd_status hkd_vector_params_read(hkd_vector *v, const char *text); /* starts from the defaults */
 
-/* What a device gives: arrays as in the vector, and the gradients once more after a second, accumulating backward. */
+/* What a device gives: arrays as in the vector, and the gradients once more after a second, accumulating backward. In the
+ * files of a port some may be stored as float16. */
 typedef struct {
     double *out[HKD_MAX_OUT], *grad[HKD_MAX_IN], *twice[HKD_MAX_IN];
+    bool half_out[HKD_MAX_OUT], half_grad[HKD_MAX_IN];
 } hkd_vector_result;
 
 /* Buffers are filled with NaN before, so that an element left unwritten shows. */

@@ -172,22 +172,24 @@ static hkd_status read_result(double **out, bool *half, const hkd_safetensors *s
     snprintf(key, sizeof key, "%s.%s", role, name);
     const hkd_safetensor *t = hkd_safetensors_find(st, key);
     if (!t) return HKD_OK;
+    if (t->type != HKD_FLOAT && t->type != HKD_F16 && t->type != HKD_DOUBLE)
+        return hkd_fail(HKD_BAD_FILE, "%s is %s, expected F32, F16 or F64", key, hkd_stored_name(t->type));
     const hkd_status status = read_tensor(out, &shape, st, t);
-    *half = *half || t->type == HKD_F16;
+    *half = t->type == HKD_F16;
     if (!status && !hkd_same_shape(&shape, wanted)) return hkd_fail(HKD_BAD_FILE, "%s has a wrong shape", key);
     return status;
 }
 
-hkd_status hkd_vector_result_load(hkd_vector_result *out, bool *half, const hkd_vector *v, const char *path) {
-    *out = (hkd_vector_result){{NULL}, {NULL}, {NULL}};
-    *half = false;
+hkd_status hkd_vector_result_load(hkd_vector_result *out, const hkd_vector *v, const char *path) {
+    *out = (hkd_vector_result){.out = {NULL}};
     hkd_safetensors *st;
     hkd_status status = hkd_safetensors_open(&st, path);
     if (status) return status;
     for (int i = 0; !status && i < hkd_op_outputs(v->op); i++)
-        status = read_result(&out->out[i], half, st, "out", v->op->out[i], &v->out_shape[i]);
+        status = read_result(&out->out[i], &out->half_out[i], st, "out", v->op->out[i], &v->out_shape[i]);
     for (int i = 0; !status && i < hkd_op_inputs(v->op); i++)
-        if (v->grad[i]) status = read_result(&out->grad[i], half, st, "grad", hkd_op_input_name(v->op, i), &v->in_shape[i]);
+        if (v->grad[i])
+            status = read_result(&out->grad[i], &out->half_grad[i], st, "grad", hkd_op_input_name(v->op, i), &v->in_shape[i]);
     hkd_safetensors_close(st);
     if (!status) return HKD_OK;
     hkd_vector_result_free(out);

@@ -14,8 +14,8 @@
 
 hkd_status hkd_vector_save(const char *path, const hkd_vector *v);
 hkd_status hkd_vector_load(hkd_vector *out, const char *path);
-/* A port's answer to a vector: the tensors out.NAME and grad.NAME of any float type; what the file lacks stays NULL.
- * *half: does it hold float16? */
-hkd_status hkd_vector_result_load(hkd_vector_result *out, bool *half, const hkd_vector *v, const char *path);
+/* A port's answer to a vector: the tensors out.NAME and grad.NAME in float32, float16 or float64; what the file lacks stays
+ * NULL. */
+hkd_status hkd_vector_result_load(hkd_vector_result *out, const hkd_vector *v, const char *path);
 
 #endif

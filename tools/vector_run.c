@@ -9,7 +9,7 @@
 void hkd_vector_result_free(hkd_vector_result *r) {
     for (int i = 0; i < HKD_MAX_OUT; i++) free(r->out[i]);
     for (int i = 0; i < HKD_MAX_IN; i++) free(r->grad[i]), free(r->twice[i]);
-    *r = (hkd_vector_result){{NULL}, {NULL}, {NULL}};
+    *r = (hkd_vector_result){.out = {NULL}};
 }
 
 static hkd_role role_of(const hkd_op *op, int input) { return op->weights >> input & 1 ? HKD_WEIGHT : HKD_ACTIVATION; }
@@ -57,7 +57,7 @@ static hkd_status backward(hkd_vector_result *r, hkd_device *dev, const hkd_vect
 }
 
 hkd_status hkd_vector_run(hkd_vector_result *out, hkd_device *dev, const hkd_vector *v) {
-    *out = (hkd_vector_result){{NULL}, {NULL}, {NULL}};
+    *out = (hkd_vector_result){.out = {NULL}};
     hkd_call call = {.op = v->op};
     hkd_status status = forward(out, dev, v, &call);
     if (!status && v->up[0] && dev->supports(dev, v->op, true)) status = backward(out, dev, v, &call);

@@ -169,6 +169,7 @@ static hkd_status run(const hkd_args *a) {
     int math = 0;
     hkd_status status = hkd_given(a, "math") ? hkd_arg_choice(&math, a, "math", "direct|fast") : HKD_OK;
     m.factor = math ? 8 : 2;
+    m.profile.flushes = hkd_given(a, "flush");
     if (!status) status = hkd_trace_load(&m.t, a->operand[0]);
     if (!status && a->operands > 1) status = hkd_trace_values(&m.t, a->operand[1]);
     if (!status) status = hkd_device_open(&m.cpu, "cpu", &(hkd_device_options){.direct = true, .isa = "plain"});
@@ -193,6 +194,7 @@ const hkd_verb hkd_verb_compare = {
     .summary = "name the first operator of a trace, or of a port's tensors, that is wrong",
     .least = 1,
     .most = 2,
+    .option = {{"flush", NULL, NULL, "the tensors come from a port that flushes subnormal numbers to zero"}},
     .example = {"compare cpu.safetensors                   a trace of hkd trace, judged by the reference",
                 "compare ref.safetensors port.safetensors    a port's tensors under the names of a trace"},
     .run = run,

@@ -66,7 +66,7 @@ static hkd_status run(const hkd_args *a) {
     hkd_progress_begin(&progress, "record", "cases", count_cases(), hkd_given(a, "quiet"));
     for (int k = 0; !status && hkd_case_lists[k]; k++) status = record_list(&w, hkd_case_lists[k], &progress);
     hkd_progress_end(&progress);
-    if (!status) status = hkd_networks_record(w.dir);
+    if (!status) status = hkd_networks_record(&w);
     if (!status) status = hkd_manifest_finish(&w);
     if (!status)
         printf("%zu cases, %.2f MB of tensors, %.2f MB of index\n", json_array_size(w.cases), (double)w.bytes / 1e6,

@@ -9,7 +9,7 @@
 
 typedef struct {
     bool tap, tensors;
-    json_t *json;  /* list of checks that did not pass, or NULL */
+    json_t *json;  /* list of checks, or NULL */
     int number;    /* of the TAP line */
 } printer;
 
@@ -28,15 +28,20 @@ static void print_tap(printer *p, const hkd_check *c) {
     }
 }
 
+static json_t *check_json(const hkd_check *c) {
+    json_t *o = json_pack("{s:s, s:s, s:s}", "case", c->id, "tensor", c->tensor, "outcome", outcome_name[c->outcome]);
+    if (c->outcome == HKD_PASS) json_object_set_new(o, "percent", json_real(100 * c->verdict.used));
+    if (c->outcome == HKD_FAIL) json_object_set_new(o, "wrong", json_integer((json_int_t)c->verdict.wrong));
+    if (*c->text) json_object_set_new(o, "text", json_string(c->text));
+    return o;
+}
+
 static void print_check(void *context, const hkd_check *c) {
     printer *p = context;
     const char *gap = *c->tensor ? " " : "";
-    if (p->json && c->outcome != HKD_PASS)
-        json_array_append_new(p->json, json_pack("{s:s, s:s, s:s, s:I, s:s}", "case", c->id, "tensor", c->tensor, "outcome",
-                                                 outcome_name[c->outcome], "wrong", (json_int_t)c->verdict.wrong, "text",
-    c->text));
+    if (p->json) json_array_append_new(p->json, check_json(c));
     else if (p->tap) print_tap(p, c);
-    else if (!p->json && c->outcome == HKD_FAIL) printf("FAIL %s%s%s: %s\n", c->id, gap, c->tensor, c->text);
+    else if (c->outcome == HKD_FAIL) printf("FAIL %s%s%s: %s\n", c->id, gap, c->tensor, c->text);
     else if (p->tensors && c->outcome == HKD_SKIP) printf("SKIP %s%s%s: %s\n", c->id, gap, c->tensor, c->text);
     else if (p->tensors && c->outcome == HKD_PASS) printf("PASS %s %s: %.3g %%\n", c->id, c->tensor, 100 * c->verdict.used);
 }
@@ -76,7 +81,7 @@ static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, 
     json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:O}", "vectors", o->dir, "judged",
                             o->results ? o->results : o->device->kind, "profile", profile, "cases", r->cases, "passed",
     r->passed,
-                            "failed", r->failed, "skipped", r->skipped, "operators", ops, "not_passed", checks);
+                            "failed", r->failed, "skipped", r->skipped, "operators", ops, "tensors", checks);
     json_dumpf(all, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(all);
@@ -86,6 +91,8 @@ static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, 
 static hkd_status open_device(hkd_verify_options *o, char *profile, size_t size, const hkd_args *a) {
     int64_t threads = 0;
     int math = 0;
+    if (hkd_given(a, "flush"))
+        return hkd_fail(HKD_USAGE, "--flush declares what a port does (--results); a device is measured");
     hkd_status status = hkd_arg_int(&threads, a, "threads", 0, 4096);
     if (!status && hkd_given(a, "math")) status = hkd_arg_choice(&math, a, "math", "direct|fast");
     const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
@@ -94,24 +101,61 @@ static hkd_status open_device(hkd_verify_options *o, char *profile, size_t size,
     if (!status) status = hkd_device_open(&o->device, hkd_arg(a, "device"), &options);
     if (!status) status = hkd_probe(&o->profile, o->device);
     if (!status) {
-        char arithmetic[96];
+        char arithmetic[192];
         hkd_profile_text(arithmetic, sizeof arithmetic, &o->profile);
         snprintf(profile, size, "%s: %s; %s", o->device->kind, o->device->name, arithmetic);
     }
     return status;
 }
 
+/* Add one word to a command, in quotes where a shell would read it otherwise. */
+static void add_word(char *command, size_t size, const char *word) {
+    static const char *const tame = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
+    const bool quote = !*word || strspn(word, tame) != strlen(word);
+    size_t at = strlen(command);
+    at += (size_t)snprintf(command + at, size - at, quote ? " '" : " ");
+    for (; *word && at + 8 < size; word++) {
+        if (*word == '\'') at += (size_t)snprintf(command + at, size - at, "'\\''");
+        else command[at++] = *word, command[at] = 0;
+    }
+    if (quote) snprintf(command + at, size - at, "'");
+}
+
+/* The command as it was given, but for what chooses cases and how they are printed. */
+static void repeat_text(char *out, size_t size, const hkd_args *a, const char *dir) {
+    static const char *const words[] = {"results", "device", "isa", "math", "threads"}, *const switches[] = {"flush", "force"};
+    char option[32];
+    snprintf(out, size, "hkd verify");
+    add_word(out, size, dir);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *value = hkd_arg(a, words[i]);
+        if (!value || !hkd_given(a, words[i])) continue;
+        snprintf(option, sizeof option, "--%s", words[i]);
+        add_word(out, size, option);
+        add_word(out, size, value);
+    }
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
+        snprintf(option, sizeof option, "--%s", switches[i]);
+        if (hkd_given(a, switches[i])) add_word(out, size, option);
+    }
+}
+
 static hkd_status run(const hkd_args *a) {
-    char profile[320] = "";
+    char profile[420] = "", repeat[1024];
     printer p = {.tap = hkd_given(a, "tap"), .tensors = hkd_given(a, "tensors")};
     if (hkd_given(a, "json")) p.json = json_array();
     hkd_verify_options o = {.dir = a->operands ? a->operand[0] : "vectors", .results = hkd_arg(a, "results"),
-                            .only_op = hkd_arg(a, "op"), .only_case = hkd_arg(a, "case"), .each = print_check, .context = &p,
-                            .cancelled = hkd_cancelled};
+                            .only_op = hkd_arg(a, "op"), .only_case = hkd_arg(a, "case"), .repeat = repeat, .each = print_check,
+                            .context = &p, .cancelled = hkd_cancelled};
     hkd_verify_report r = {.op = NULL};
-    hkd_status status = o.only_op ? hkd_known_op(o.only_op) : HKD_OK;
+    repeat_text(repeat, sizeof repeat, a, o.dir);
+    hkd_status status = o.only_op && strcmp(o.only_op, "networks") != 0 ? hkd_known_op(o.only_op) : HKD_OK;
     if (!status && !o.results) status = open_device(&o, profile, sizeof profile, a);
-    else if (!status) snprintf(profile, sizeof profile, "results in %s", o.results);
+    else if (!status) {
+        o.profile.flushes = hkd_given(a, "flush");
+        snprintf(profile, sizeof profile, "results in %s; subnormals %s (declared)", o.results,
+                 o.profile.flushes ? "flushed to zero" : "kept");
+    }
     if (!status && !p.json) printf("%s%s\n", p.tap ? "# " : "", profile);
     if (!status) status = hkd_verify(&r, &o);
     if (r.op && p.json) print_json(&r, &o, profile, p.json);
@@ -128,9 +172,10 @@ const hkd_verb hkd_verb_verify = {
     .operands = "[DIR]",
     .summary = "judge a device, or a port's results, with the recorded vectors (DIR: vectors)",
     .most = 1,
-    .option = {{"op", "OP", NULL, "only this operator"},
+    .option = {{"op", "OP", NULL, "only this operator; \"networks\": only the composites"},
                {"case", "CASE", NULL, "only this case (\"conv2d/exact_3x3\")"},
                {"results", "DIR", NULL, "judge the files that a port wrote: DIR/OP/CASE.safetensors with out.* and grad.*"},
+               {"flush", NULL, NULL, "with --results: the port flushes subnormal numbers to zero"},
                {"tensors", NULL, NULL, "one line for every tensor"},
                {"tap", NULL, NULL, "print in the Test Anything Protocol"}},
     .example = {"verify --device cpu", "verify --op conv2d --device ref --json",

@@ -12,11 +12,13 @@
 
 #define HKD_U 0x1p-24
 
-/* What a device may do besides rounding: a closed list, measured by a probe and printed. */
+/* How a device computes: measured by a probe (probe.c) or, for the files of a port, declared; printed with every verdict. */
 typedef struct {
-    bool fma;        /* a x + b is rounded once */
-    bool flushes;    /* subnormal float32 numbers become 0 */
-    bool half_store; /* the results were stored as float16 */
+    bool fma;                   /* a x + b is rounded once */
+    bool wide;                  /* float64 inside and in the results */
+    bool flushes;               /* subnormal float32 numbers become 0: a floor of n 2^-126 */
+    bool half_store;            /* the results are stored as float16: a whole ulp of that */
+    double divide, square_root; /* largest error seen, in ulps of float32; below 0: not measured */
 } hkd_profile;
 
 typedef struct {
@@ -34,12 +36,13 @@ typedef struct {
 } hkd_verdict;
 
 double hkd_allowance(double y, double bound, double n, const hkd_profile *profile);
+double hkd_ulp32(double y); /* the distance of float32 numbers at y */
 hkd_verdict hkd_judge(const hkd_judged *j, const hkd_profile *profile);
 
 /* A guess at the cause of a failure, one line; "" when nothing fits. */
 void hkd_guess(char *out, size_t size, const hkd_judged *j, const hkd_profile *profile);
 
-/* Run the device's own operators on telling numbers. */
+/* Run the device's own operators on telling numbers (probe.c). */
 hkd_status hkd_probe(hkd_profile *out, hkd_device *dev);
 void hkd_profile_text(char *out, size_t size, const hkd_profile *profile);
 

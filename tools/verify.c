@@ -1,7 +1,6 @@
 #include "verify.h"
 
 #include "cli.h"
-#include "manifest.h"
 #include "networks.h"
 #include "os.h"
 #include "sha256.h"
@@ -60,8 +59,7 @@ static size_t describe_element(char *out, size_t size, const char *which, const 
     return n > 0 && (size_t)n < size ? (size_t)n : size;
 }
 
-static void describe(hkd_check *c, const run *s, const hkd_judged *j) {
-    const hkd_profile *profile = &s->o->profile;
+void hkd_describe(hkd_check *c, const hkd_verify_options *o, const hkd_judged *j, const hkd_profile *profile) {
     char guess[160];
     hkd_guess(guess, sizeof guess, j, profile);
     size_t at = (size_t)snprintf(c->text, sizeof c->text, "%lld of %lld elements wrong%s\n", (long long)c->verdict.wrong,
@@ -69,31 +67,26 @@ static void describe(hkd_check *c, const run *s, const hkd_judged *j) {
     at += describe_element(c->text + at, sizeof c->text - at, "first", j, c->verdict.first, profile);
     at += describe_element(c->text + at, sizeof c->text - at, "worst", j, c->verdict.worst, profile);
     if (*guess) at += (size_t)snprintf(c->text + at, sizeof c->text - at, "  guess: %s\n", guess);
-    if (at >= sizeof c->text) return;
-    if (s->o->results)
-        snprintf(c->text + at, sizeof c->text - at, "  repeat: hkd verify %s --results %s --case %s", s->o->dir, s->o->results,
-                 c->id);
-    else
-        snprintf(c->text + at, sizeof c->text - at, "  repeat: hkd verify %s --device %s --case %s", s->o->dir,
-                 s->o->device->kind,
-                 c->id);
+    if (at < sizeof c->text)
+        snprintf(c->text + at, sizeof c->text - at, "  repeat: %s --case %s", o->repeat ? o->repeat : "hkd verify", c->id);
 }
 
 /* ---- one case ---- */
 
 static void judge(run *s, const hkd_vector *v, const char *role, const char *name, const hkd_shape *shape,
-                  const double *expected,
-                  const double *bound, const double *got, int repeats) {
+                  const double *expected, const double *bound, const double *got, bool half, int repeats) {
     char tensor[48];
     snprintf(tensor, sizeof tensor, "%s.%s%s", role, name, repeats == 2 ? " (accumulated)" : "");
     hkd_check c = new_check(s, tensor, HKD_SKIP);
     snprintf(c.text, sizeof c.text, "no result");
     if (got) {
         const hkd_judged j = {expected, bound, got, shape, (double)hkd_vector_elements(v), v->kind == HKD_EXACT, repeats};
-        c.verdict = hkd_judge(&j, &s->o->profile);
+        hkd_profile profile = s->o->profile;
+        profile.half_store |= half;
+        c.verdict = hkd_judge(&j, &profile);
         c.outcome = c.verdict.wrong ? HKD_FAIL : HKD_PASS;
         *c.text = 0;
-        if (c.verdict.wrong) describe(&c, s, &j);
+        if (c.verdict.wrong) hkd_describe(&c, s->o, &j, &profile);
     }
     tell(s, &c);
 }
@@ -103,12 +96,13 @@ static void judge_all(run *s, const hkd_vector *v, const hkd_vector_result *r) {
     s->op->cases++;
     s->r->cases++;
     for (int i = 0; i < hkd_op_outputs(op); i++)
-        judge(s, v, "out", op->out[i], &v->out_shape[i], v->out[i], v->out_bound[i], r->out[i], 1);
+        judge(s, v, "out", op->out[i], &v->out_shape[i], v->out[i], v->out_bound[i], r->out[i], r->half_out[i],
+              1);
     for (int i = 0; i < hkd_op_inputs(op); i++) {
         const char *name = hkd_op_input_name(op, i);
         if (!v->grad[i]) continue;
-        judge(s, v, "grad", name, &v->in_shape[i], v->grad[i], v->grad_bound[i], r->grad[i], 1);
-        if (r->twice[i]) judge(s, v, "grad", name, &v->in_shape[i], v->grad[i], v->grad_bound[i], r->twice[i], 2);
+        judge(s, v, "grad", name, &v->in_shape[i], v->grad[i], v->grad_bound[i], r->grad[i], r->half_grad[i], 1);
+        if (r->twice[i]) judge(s, v, "grad", name, &v->in_shape[i], v->grad[i], v->grad_bound[i], r->twice[i], false, 2);
     }
 }
 
@@ -151,22 +145,17 @@ static hkd_status on_device(run *s, hkd_vector *v) {
 static hkd_status from_port(run *s, const hkd_vector *v) {
     char path[1024];
     hkd_vector_result r;
-    bool half;
     if (!hkd_join(path, sizeof path, s->o->results, s->entry->file)) return hkd_fail(HKD_USAGE, "%s: too long", s->o->results);
     if (!hkd_exists(path)) {
         whole_case(s, HKD_SKIP, "no result");
         return HKD_OK;
     }
-    const hkd_status status = hkd_vector_result_load(&r, &half, v, path);
+    const hkd_status status = hkd_vector_result_load(&r, v, path);
     if (status) {
         whole_case(s, HKD_FAIL, hkd_last_error());
         return status == HKD_RESOURCES ? status : HKD_OK;
     }
-    hkd_verify_options with = *s->o;
-    with.profile.half_store = half;
-    run here = *s;
-    here.o = &with;
-    judge_all(&here, v, &r);
+    judge_all(s, v, &r);
     hkd_vector_result_free(&r);
     return HKD_OK;
 }
@@ -206,10 +195,10 @@ static hkd_op_report *report_of(hkd_verify_report *r, const char *op) {
 }
 
 /* Composites that this set holds. */
-static hkd_status networks(hkd_verify_report *r, const hkd_verify_options *o) {
+static hkd_status networks(hkd_verify_report *r, const hkd_verify_options *o, const hkd_manifest *m) {
     hkd_device *plain = NULL;
     hkd_status status = HKD_OK;
-    for (int i = 0; !status && !o->only_op && hkd_network_name(i); i++) {
+    for (int i = 0; !status && hkd_network_name(i); i++) {
         char id[96], path[1024];
         snprintf(id, sizeof id, "networks/%s", hkd_network_name(i));
         const hkd_manifest_entry entry = {.id = id, .op = "networks"};
@@ -218,10 +207,11 @@ static hkd_status networks(hkd_verify_report *r, const hkd_verify_options *o) {
         strcat(path, ".safetensors");
         if (!wanted(o, &entry) || !hkd_exists(path)) continue;
         s.op = report_of(r, "networks");
-        if (!plain) status = hkd_device_open(&plain, "cpu", &(hkd_device_options){.direct = true, .isa = "plain"});
+        const hkd_device_options options = {.direct = true, .isa = "plain"};
+        if (!plain && !o->results) status = hkd_device_open(&plain, "cpu", &options);
         if (!status && o->cancelled && o->cancelled()) status = hkd_fail(HKD_RESOURCES, "interrupted");
         const int before = s.op->passed + s.op->failed;
-        if (!status) status = hkd_verify_network(o, i, plain, tell_composite, &s);
+        if (!status) status = hkd_verify_network(o, i, m, plain, tell_composite, &s);
         if (s.op->passed + s.op->failed > before) s.op->cases++, r->cases++;
     }
     hkd_device_close(plain);
@@ -249,8 +239,8 @@ hkd_status hkd_verify(hkd_verify_report *out, const hkd_verify_options *options)
         run s = {options, out, report_of(out, m.entry[i].op), &m.entry[i]};
         if (!status) status = check_case(&s);
     }
+    if (!status) status = networks(out, options, &m);
     hkd_manifest_free(&m);
-    if (!status) status = networks(out, options);
     return status ? status : conclude(out, options);
 }
 

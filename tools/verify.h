@@ -2,6 +2,7 @@
 #ifndef HKD_VERIFY_H
 #define HKD_VERIFY_H
 
+#include "manifest.h"
 #include "verdict.h"
 
 typedef enum { HKD_PASS, HKD_FAIL, HKD_SKIP } hkd_outcome;
@@ -11,7 +12,7 @@ typedef struct {
     char id[96], tensor[96];
     hkd_outcome outcome;
     hkd_verdict verdict;
-    char text[768]; /* why it failed or was skipped; several lines */
+    char text[1536]; /* why it failed or was skipped; several lines */
 } hkd_check;
 
 typedef struct {
@@ -24,8 +25,9 @@ typedef struct {
 
 typedef struct {
     const char *dir, *results, *only_op, *only_case; /* results: a port's directory instead of a device; NULL: not given */
+    const char *repeat;                              /* the command that repeats this run: "hkd verify --device cpu" */
     hkd_device *device;                              /* NULL with results */
-    hkd_profile profile;
+    hkd_profile profile;                             /* measured, or declared with results */
     bool fast;                                       /* the device may use algorithms whose error is not element-wise */
     /* called for every tensor as it is judged; may be NULL */
     void (*each)(void *context, const hkd_check *check);
@@ -43,12 +45,17 @@ typedef struct {
 hkd_status hkd_verify(hkd_verify_report *out, const hkd_verify_options *options);
 void hkd_verify_report_free(hkd_verify_report *r);
 
+/* Say why a tensor is wrong: the first and the worst element, a guess, the command that repeats the case. */
+void hkd_describe(hkd_check *c, const hkd_verify_options *o, const hkd_judged *j, const hkd_profile *profile);
+
 /* ---- composites (verify_networks.c) ---- */
 
 double hkd_relative_error(const double *a, const double *b, int64_t n); /* max|a - b| / max|b|; NaN counts as infinite */
 
 typedef void hkd_composite_judge(void *run, hkd_check *check);
-/* Judge composite `index` of networks.h; `plain` is the cpu's plain C build. */
-hkd_status hkd_verify_network(const hkd_verify_options *o, int index, hkd_device *plain, hkd_composite_judge *tell, void *run);
+/* Judge composite `index` of networks.h. A port is allowed what the manifest records; a device what DESIGN says, with `plain`
+ * the cpu's plain C build. */
+hkd_status hkd_verify_network(const hkd_verify_options *o, int index, const hkd_manifest *m, hkd_device *plain,
+                              hkd_composite_judge *tell, void *run);
 
 #endif

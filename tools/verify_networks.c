@@ -1,17 +1,18 @@
 /* Composites judged end to end (DESIGN "whole networks"): relative = max|a - b| / max|b| per tensor; a device may differ from
- * the recorded values by twice (--math fast: eight times) what the cpu's plain C build differs, plus 8 u.
+ * the recorded values by twice (--math fast: eight times) what the cpu's plain C build differs, plus 8 u. The files of a port
+ * are allowed what the manifest says (network_allowance.c), so that every judge says the same.
  *
  * A gradient inherits the rounding of everything above it, and many have four or eight numbers: the largest error among so few
  * is one draw of chance, on plain as on any device. So plain's difference in a gradient is the largest of its differences over
  * the gradients of the network: one yardstick for all of them, which a mistake of 0.1 % still exceeds a hundred times. */
 #include "verify.h"
 
-#include "manifest.h"
 #include "networks.h"
 #include "os.h"
 #include "status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 double hkd_relative_error(const double *a, const double *b, int64_t n) {
@@ -27,46 +28,69 @@ double hkd_relative_error(const double *a, const double *b, int64_t n) {
 
 static bool is_gradient(const char *name) { return !strncmp(name, "grad.", 5); }
 
-/* plain's relative error in a result of number i. */
-static double plain_error(const hkd_recording *want, const hkd_recording *plain, int i) {
-    const bool gradient = is_gradient(plain->item[i].name);
+/* plain's relative error in a result. */
+static double plain_error(const hkd_recording *want, const hkd_recording *plain, const char *name) {
     double most = 0;
     for (int k = 0; k < plain->count; k++) {
         const hkd_recorded *t = &plain->item[k], *y = hkd_recording_find(want, t->name);
-        if ((k != i && !(gradient && is_gradient(t->name))) || !y || !hkd_same_shape(&y->shape, &t->shape)) continue;
-        most = fmax(most, hkd_relative_error(t->value, y->value, hkd_count(&y->shape)));
+        if (strcmp(t->name, name) != 0 && !(is_gradient(name) && is_gradient(t->name))) continue;
+        if (y && hkd_same_shape(&y->shape, &t->shape))
+            most = fmax(most, hkd_relative_error(t->value, y->value, hkd_count(&y->shape)));
     }
     return most;
 }
 
-/* One result: recorded, and from the judged (NULL: none); `plain` is plain's error, `factor` how much of it is allowed. */
-static void judge(hkd_check *c, const hkd_recorded *want, const hkd_recorded *got, double plain, double factor) {
-    c->outcome = HKD_FAIL;
-    if (!want) snprintf(c->text, sizeof c->text, "the recorded composite has no such tensor");
-    else if (!got) c->outcome = HKD_SKIP, snprintf(c->text, sizeof c->text, "no result");
-    else if (!hkd_same_shape(&want->shape, &got->shape))
-        snprintf(c->text, sizeof c->text, "its shape is another than the recorded one");
-    if (*c->text) return;
-    const double off = hkd_relative_error(got->value, want->value, hkd_count(&want->shape));
-    const double allowed = factor * plain + 8 * HKD_U;
-    c->verdict = (hkd_verdict){.used = off / allowed, .count = hkd_count(&want->shape), .wrong = !(off <= allowed)};
-    if (off <= allowed) c->outcome = HKD_PASS;
-    else
-        snprintf(c->text, sizeof c->text, "off by %.3g of its largest element, %.3g allowed (%g times plain's error + 8 u)",
-                 off, allowed, factor);
+/* What tensor i may be off, by element, in units of 2^-24. */
+static bool allow(double *bound, const hkd_verify_options *o, const hkd_manifest *m, const char *name,
+                  const hkd_recording *want, const hkd_recording *plain, int i) {
+    const hkd_recorded *y = &want->item[i];
+    const int64_t n = hkd_count(&y->shape);
+    double each = 0, size = 0;
+    if (o->results && !hkd_manifest_bound(&each, m, name, y->name)) return false;
+    for (int64_t k = 0; k < n; k++) size = fmax(size, fabs(y->value[k]));
+    if (!o->results) each = ((o->fast ? 8 : 2) * plain_error(want, plain, y->name) / HKD_U + 8) * size;
+    /* the rule adds half an ulp, which a device's eight u already hold */
+    for (int64_t k = 0; k < n; k++) bound[k] = o->results ? each : fmax(0, each - hkd_ulp32(y->value[k]) / 2 / HKD_U);
+    return true;
 }
 
-static void judge_all(hkd_composite_judge *tell, void *run, const hkd_recording *want, const hkd_recording *got,
-                      const hkd_recording *plain, const char *name, double factor) {
-    for (int i = 0; i < plain->count; i++) {
-        hkd_check c = {.outcome = HKD_SKIP};
-        const char *tensor = plain->item[i].name;
-        if (plain->item[i].given) continue;
-        snprintf(c.id, sizeof c.id, "networks/%s", name);
-        snprintf(c.tensor, sizeof c.tensor, "%s", tensor);
-        judge(&c, hkd_recording_find(want, tensor), hkd_recording_find(got, tensor), plain_error(want, plain, i), factor);
-        tell(run, &c);
+/* One result: recorded, and from the judged (NULL: none). */
+static void judge(hkd_check *c, const hkd_verify_options *o, const hkd_recorded *want, const hkd_recorded *got,
+                  const double *bound) {
+    c->outcome = HKD_SKIP;
+    if (!got) {
+        snprintf(c->text, sizeof c->text, "no result");
+        return;
     }
+    c->outcome = HKD_FAIL;
+    if (!hkd_same_shape(&want->shape, &got->shape)) {
+        snprintf(c->text, sizeof c->text, "its shape is another than the recorded one");
+        return;
+    }
+    hkd_profile profile = o->profile;
+    profile.half_store |= got->half;
+    const hkd_judged j = {want->value, bound, got->value, &want->shape, 1, false, 1};
+    c->verdict = hkd_judge(&j, &profile);
+    if (c->verdict.wrong) hkd_describe(c, o, &j, &profile);
+    else c->outcome = HKD_PASS;
+}
+
+static hkd_status judge_all(hkd_composite_judge *tell, void *run, const hkd_verify_options *o, const hkd_manifest *m,
+                            const hkd_recording *want, const hkd_recording *got, const hkd_recording *plain, const char *name) {
+    for (int i = 0; i < want->count; i++) {
+        const hkd_recorded *y = &want->item[i], *p = hkd_recording_find(plain, y->name);
+        hkd_check c = {.outcome = HKD_SKIP};
+        if (!o->results && (!p || p->given)) continue;
+        double *bound = malloc(((size_t)hkd_count(&y->shape) + 1) * sizeof *bound);
+        if (!bound) return hkd_fail(HKD_RESOURCES, "out of memory");
+        snprintf(c.id, sizeof c.id, "networks/%s", name);
+        snprintf(c.tensor, sizeof c.tensor, "%s", y->name);
+        const bool result = allow(bound, o, m, name, want, plain, i);
+        if (result) judge(&c, o, y, hkd_recording_find(got, y->name), bound);
+        free(bound);
+        if (result) tell(run, &c);
+    }
+    return HKD_OK;
 }
 
 /* What the judged device or port gives. *skip: why there is nothing to judge. */
@@ -80,21 +104,22 @@ static hkd_status results(hkd_recording *out, const char **skip, const hkd_verif
     return HKD_OK;
 }
 
-hkd_status hkd_verify_network(const hkd_verify_options *o, int index, hkd_device *plain, hkd_composite_judge *tell, void *run) {
+hkd_status hkd_verify_network(const hkd_verify_options *o, int index, const hkd_manifest *m, hkd_device *plain,
+                              hkd_composite_judge *tell, void *run) {
     char path[1200], file[96];
     const char *name = hkd_network_name(index), *skip = NULL;
     hkd_recording want = {.count = 0}, got = {.count = 0}, base = {.count = 0};
     snprintf(file, sizeof file, "networks/%s.safetensors", name);
     if (!hkd_join(path, sizeof path, o->dir, file)) return hkd_fail(HKD_USAGE, "%s: too long", o->dir);
     hkd_status status = hkd_recording_load(&want, path);
-    if (!status) status = hkd_network_run(&base, index, plain);
+    if (!status && !o->results) status = hkd_network_run(&base, index, plain);
     const hkd_status ran = status ? status : results(&got, &skip, o, index);
     if (!status && (ran || skip)) {
         hkd_check c = {.outcome = ran ? HKD_FAIL : HKD_SKIP};
         snprintf(c.id, sizeof c.id, "networks/%s", name);
         snprintf(c.text, sizeof c.text, "%s", ran ? hkd_last_error() : skip);
         tell(run, &c);
-    } else if (!status) judge_all(tell, run, &want, &got, &base, name, o->fast ? 8 : 2);
+    } else if (!status) status = judge_all(tell, run, o, m, &want, &got, &base, name);
     hkd_recording_free(&want);
     hkd_recording_free(&got);
     hkd_recording_free(&base);

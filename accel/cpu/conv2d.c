@@ -86,7 +86,7 @@ static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward)
 
 /* Outputs and data gradients in tiles of Winograd's outputs; the nine taps of a kernel fit into one. */
 static const hkd_spread *spread(const hkd_cpu *cpu, const hkd_call *call) {
-    static const hkd_spread tiles = {"winograd F(4x4,3x3)", HKD_WINOGRAD_FACTOR, 4};
+    static const hkd_spread tiles = {.name = "winograd F(4x4,3x3)", .factor = HKD_WINOGRAD_FACTOR, .tile = 4};
     const hkd_conv2d_dims d = dims_of(call, &call->out[0].shape);
     return winograd_pays(cpu, &d) ? &tiles : NULL;
 }

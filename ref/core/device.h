@@ -37,6 +37,7 @@ typedef struct {
     const char *name;              /* "winograd F(4x4,3x3)" */
     double factor;                 /* derived where the algorithm stands */
     int64_t tile;
+    bool exact;                    /* exact on exact vectors, as F(2x2) is: its transforms are made of halves */
 } hkd_spread;
 
 struct hkd_device {

@@ -87,7 +87,6 @@ const hkd_op hkd_op_dropout = {
     .out = {"y"},
     .param = {{"p", 'r', 0}, {"seed_lo", 'i', 0}, {"seed_hi", 'i', 0}, {"first_index", 'i', 0}, {"draw", 'i', 0}},
     .in_place = 1 << 0,
-    .not_exact = "1 / (1 - p) must be rounded, unless p is 0 or 1 minus a power of two",
     .shape = shape,
     .forward = forward,
     .backward = backward,

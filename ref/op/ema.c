@@ -54,7 +54,6 @@ const hkd_op hkd_op_ema = {
     .param = {{"decay", 'r', 0.9999}},
     .no_grad = 1 << E | 1 << P,
     .in_place = 1 << 0,
-    .not_exact = "decay must be rounded, unless it is a short binary fraction",
     .shape = shape,
     .forward = forward,
     .bound = bound,

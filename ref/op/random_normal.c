@@ -58,6 +58,7 @@ const hkd_op hkd_op_random_normal = {
     .param = {{"seed_lo", 'i', 0}, {"seed_hi", 'i', 0}, {"first_index", 'i', 0}, {"draw", 'i', 0}, {"purpose", 'i', 0}},
     .no_grad = 1 << 0,
     .in_place = 1 << 0,
+    .not_exact = "logarithm, square root and cosine; rounded once, on the host: the same bits on every device, bound 0",
     .shape = shape,
     .forward = forward,
     .bound = bound,

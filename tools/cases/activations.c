@@ -39,6 +39,8 @@ static const hkd_case group_norm[] = {
      "x 2x4x1x2 normal | gamma 4 normal:0.2:1 | beta 4 normal"},
     {"hard_infinite", HKD_ADVERSARIAL, "NonFinite", "groups=2 eps=1e-5",
      "x 1x4x1x2 list:1,2,3,nan,5,6,8,7 | gamma 4 int | beta 4 int"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "groups=2 eps=1e-5",
+     "x 1x4x3x3 tiny | gamma 4 normal:0.2:1 | beta 4 tiny"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_group_norm = {"group_norm", group_norm};
@@ -114,6 +116,8 @@ static const hkd_case attention[] = {
     {"hard_offset", HKD_ADVERSARIAL, "Offset", "", "qkv 1x6x3x3 normal:1:30"},
     {"hard_tiny", HKD_ADVERSARIAL, "Precision", "", "qkv 1x6x3x3 normal:1e-4"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "", "qkv 2x3x1x2 list:1,2,3,4,5,6,nan,2,3,4,5,6"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "qkv 1x6x2x2 tiny"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "", "qkv 1x3x2x2 list:1,-2,0.5,1,2,-1,1,3,1e36,2e36,-3e36,4e36 | ^y normal:0.1"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_attention = {"attention", attention};

@@ -64,6 +64,7 @@ static const hkd_case add_channel[] = {
     {"hard_cancel", HKD_ADVERSARIAL, "Cancellation", "", "x 2x3x2x2 normal:1:1000 | b 2x3 normal:1:-1000 | ^y cancel:1000"},
     {"hard_range", HKD_ADVERSARIAL, "Range", "", "x 2x3x3x3 mix:40 | b 2x3 mix:40 | ^y mix"},
     {"hard_infinite", HKD_ADVERSARIAL, "NonFinite", "", "x 1x2x1x2 list:inf,1,2,3 | b 1x2 list:1,nan"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "x 2x3x2x2 tiny | b 2x3 tiny | ^y tiny"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_add_channel = {"add_channel", add_channel};

@@ -19,6 +19,8 @@ static const hkd_case positional_embedding[] = {
     {"hard_large_angles", HKD_ADVERSARIAL, "LargeAngle", "dim=8", "c 9 list:1000,-1000,12345.5,1e6,-3e5,355,710,103993,5e6"},
     {"hard_tiny", HKD_ADVERSARIAL, "Precision", "dim=8", "c 5 normal:1e-6"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "dim=4", "c 3 list:1,nan,2"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "dim=4", "c 5 tiny"},
+    {"hard_range", HKD_ADVERSARIAL, "Range", "dim=8", "c 6 list:1e-30,1e-20,-1e-10,1e5,-1e6,0"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_positional_embedding = {"positional_embedding", positional_embedding};
@@ -42,6 +44,9 @@ static const hkd_case precond_in[] = {
     {"half_small", HKD_RANDOM, "Half", "", "x 3x33 normal | sigma 3 uniform:0.1:2"},
     {"hard_sigmas", HKD_ADVERSARIAL, "Range", "", "x 4x5 normal:80 | sigma 4 list:80,0.002,1e-5,1e5"},
     {"hard_infinite", HKD_ADVERSARIAL, "NonFinite", "", "x 2x3 list:1,nan,2,inf,3,4 | sigma 2 list:1,2"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "x 2x4 tiny | sigma 2 list:1,2"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "", "x 3x4 normal:1e36 | sigma 3 list:1e-10,1,1e18 | ^y normal:0.1"},
+    {"hard_vp_small", HKD_ADVERSARIAL, "Cancellation", "kind=1", "x 4x3 normal | sigma 4 list:1e-3,1e-4,1e-5,1e-6"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_precond_in = {"precond_in", precond_in};
@@ -68,6 +73,9 @@ static const hkd_case precond_out[] = {
     {"hard_cancel", HKD_ADVERSARIAL, "Cancellation", "kind=2", "x 2x5 normal:1:1000 | f 2x5 normal:1:-1000 | sigma 2 const:1"},
     {"hard_sigmas", HKD_ADVERSARIAL, "Range", "", "x 4x5 normal:80 | f 4x5 normal | sigma 4 list:80,0.002,1e-5,1e5"},
     {"hard_infinite", HKD_ADVERSARIAL, "NonFinite", "", "x 2x3 list:1,nan,2,inf,3,4 | f 2x3 int | sigma 2 list:1,2"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "x 2x4 tiny | f 2x4 tiny | sigma 2 list:1,2"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "",
+     "x 3x4 normal:1e30 | f 3x4 normal:1e30 | sigma 3 list:1e-10,1,1e6 | ^y normal:0.1"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_precond_out = {"precond_out", precond_out};
@@ -94,7 +102,10 @@ static const hkd_case precond_noise[] = {
     {"hard_near_one", HKD_ADVERSARIAL, "Cancellation", "kind=0", "sigma 9 normal:1e-4:1"},
     {"hard_near_two", HKD_ADVERSARIAL, "Cancellation", "kind=2", "sigma 9 normal:1e-4:2"},
     {"hard_vp_small", HKD_ADVERSARIAL, "Cancellation", "kind=1", "sigma 5 list:1e-3,1e-4,0.002,0.01,1e-5"},
-    {"hard_extreme", HKD_ADVERSARIAL, "Range", "kind=0", "sigma 4 list:1e-30,1e30,1e-38,3e38"},
+    {"hard_extreme", HKD_ADVERSARIAL, "Range", "kind=0", "sigma 4 list:1e-30,1e30,1.2e-38,3e38"},
+    {"random_tail_33", HKD_RANDOM, "Tail", "kind=0", "sigma 33 uniform:0.01:80"},
+    {"random_tail_17", HKD_RANDOM, "Tail", "kind=1", "sigma 17 uniform:0.01:80"},
+    {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "kind=0", "sigma 4 list:1,nan,2,4"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_precond_noise = {"precond_noise", precond_noise};
@@ -116,6 +127,8 @@ static const hkd_case fourier_embedding[] = {
     {"hard_tiny", HKD_ADVERSARIAL, "Precision", "", "c 5 normal:1e-6 | freqs 4 normal"},
     {"hard_quarter_turns", HKD_ADVERSARIAL, "LargeAngle", "", "c 5 list:1,2,3,4,-5 | freqs 4 list:0.25,0.5,0.75,1.25"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "", "c 3 list:1,nan,2 | freqs 2 normal"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "c 5 tiny | freqs 4 uniform:-1:1"},
+    {"hard_range", HKD_ADVERSARIAL, "Range", "", "c 6 list:1e-30,1e-20,-1e-10,1e5,-1e6,0 | freqs 4 normal"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_fourier_embedding = {"fourier_embedding", fourier_embedding};

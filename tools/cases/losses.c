@@ -19,6 +19,8 @@ static const hkd_case mse_loss[] = {
     {"hard_range", HKD_ADVERSARIAL, "Range", "", "x 3x7 mix:30 | y 3x7 mix:30"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "", "x 2x3 list:1,2,nan,4,5,6 | y 2x3 int"},
     {"hard_same", HKD_ADVERSARIAL, "Ties", "", "x 2x4 const:3 | y 2x4 const:3"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "x 2x5 tiny | y 2x5 tiny"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "", "x 2x5 normal:1e17 | y 2x5 normal:1e17"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_mse_loss = {"mse_loss", mse_loss};
@@ -50,6 +52,8 @@ static const hkd_case edm_loss[] = {
     {"hard_range", HKD_ADVERSARIAL, "Range", "kind=0", "x 3x7 mix:30 | y 3x7 mix:30 | sigma 3 uniform:0.1:3"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "kind=0", "x 2x3 list:1,2,nan,4,5,6 | y 2x3 int | sigma 2 uniform:0.1:3"},
     {"hard_sigmas", HKD_ADVERSARIAL, "Range", "", "x 3x5 normal | y 3x5 normal | sigma 3 list:0.002,80,1e-4"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "x 2x5 tiny | y 2x5 tiny | sigma 2 uniform:0.1:3"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "", "x 2x5 normal:1e17 | y 2x5 normal:1e17 | sigma 2 uniform:0.1:3"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_edm_loss = {"edm_loss", edm_loss};
@@ -57,7 +61,7 @@ const hkd_case_list hkd_cases_edm_loss = {"edm_loss", edm_loss};
 static const hkd_case pseudo_huber_loss[] = {
     {"int_small", HKD_STRUCTURED, "Scale", "c=0.03", "x 2x3x3x5 int | y 2x3x3x5 int"},
     {"random_small", HKD_RANDOM, "Precision", "c=0.03", "x 2x3x5x7 normal | y 2x3x5x7 normal"},
-    {"int_large", HKD_STRUCTURED, "Scale", "c=2", "x 2x3x3x5 int | y 2x3x3x5 int"},
+    {"int_large", HKD_STRUCTURED, "Scale", "c=2", "x 2x3x3x5 int | y 2x3x3x5 int | ^l list:2,-3"},
     {"random_large", HKD_RANDOM, "Precision", "c=2", "x 2x3x5x7 normal | y 2x3x5x7 normal"},
     {"int_matrix", HKD_STRUCTURED, "Scale", "c=0.03", "x 3x8 int | y 3x8 int"},
     {"random_17", HKD_RANDOM, "Tail", "c=0.03", "x 1x2x17x17 normal | y 1x2x17x17 normal"},
@@ -75,6 +79,8 @@ static const hkd_case pseudo_huber_loss[] = {
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "c=0.03", "x 2x3 list:1,2,nan,4,5,6 | y 2x3 int"},
     {"hard_same", HKD_ADVERSARIAL, "Ties", "c=0.03", "x 2x4 const:3 | y 2x4 const:3"},
     {"hard_near_zero", HKD_ADVERSARIAL, "Cancellation", "c=1", "x 2x4 normal:0.001 | y 2x4 const:0"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "x 2x5 tiny | y 2x5 tiny"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "", "x 2x5 normal:1e17 | y 2x5 normal:1e17"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_pseudo_huber_loss = {"pseudo_huber_loss", pseudo_huber_loss};
@@ -97,6 +103,7 @@ static const hkd_case l2_norm_loss[] = {
     {"hard_range", HKD_ADVERSARIAL, "Range", "", "x 3x7 mix:30 | y 3x7 mix:30"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "", "x 2x3 list:1,2,nan,4,5,6 | y 2x3 int"},
     {"hard_same", HKD_ADVERSARIAL, "Ties", "", "x 2x4 const:3 | y 2x4 const:3"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "", "x 2x5 normal:1e17 | y 2x5 normal:1e17"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_l2_norm_loss = {"l2_norm_loss", l2_norm_loss};

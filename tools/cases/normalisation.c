@@ -34,6 +34,8 @@ static const hkd_case batch_norm[] = {
      "x 1x3x3x3 mix:30 | gamma 3 mix:10 | beta 3 mix:10 | mean 3 mix:10 | var 3 uniform:0.5:2"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "",
      "x 1x2x1x3 list:1,nan,2,3,4,5 | gamma 2 int | beta 2 int | mean 2 int | var 2 const:1"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "",
+     "x 1x2x3x3 tiny | gamma 2 normal:0.2:1 | beta 2 tiny | mean 2 tiny | var 2 const:1"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_batch_norm = {"batch_norm", batch_norm};
@@ -58,6 +60,7 @@ static const hkd_case channel_norm[] = {
     {"hard_tiny", HKD_ADVERSARIAL, "Epsilon", "", "x 1x3x2x2 normal:1e-9"},
     {"hard_large", HKD_ADVERSARIAL, "Range", "", "x 1x3x2x2 normal:1e15"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "", "x 1x2x1x3 list:1,nan,2,3,4,5"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "eps=1", "x 1x3x2x2 tiny"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_channel_norm = {"channel_norm", channel_norm};

@@ -34,6 +34,8 @@ static const hkd_case adam[] = {
     {"hard_huge_gradient", HKD_ADVERSARIAL, "Range", "t=5",
      "p 5 normal | m 5 normal:1e15 | v 5 uniform:1e29:1e30 | g 5 normal:1e15"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "t=5", "p 3 normal | m 3 normal | v 3 uniform:1:2 | g 3 list:1,nan,2"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "t=50",
+     "p 5 normal | m 5 tiny | v 5 list:1e-40,1e-42,0,1e-39,1e-38 | g 5 tiny"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_adam = {"adam", adam};
@@ -71,15 +73,19 @@ static const hkd_case radam[] = {
     {"hard_huge_gradient", HKD_ADVERSARIAL, "Range", "t=5",
      "p 5 normal | m 5 normal:1e15 | v 5 uniform:1e29:1e30 | g 5 normal:1e15"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "t=5", "p 3 normal | m 3 normal | v 3 uniform:1:2 | g 3 list:1,nan,2"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "t=50",
+     "p 5 normal | m 5 tiny | v 5 list:1e-40,1e-42,0,1e-39,1e-38 | g 5 tiny"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_radam = {"radam", radam};
 
 static const hkd_case ema[] = {
-    {"int_half", HKD_STRUCTURED, "Scale", "decay=0.5", "e 7 int | p 7 int"},
-    {"int_quarter", HKD_STRUCTURED, "Scale", "decay=0.25", "e 3x5 int | p 3x5 int"},
-    {"int_copy", HKD_STRUCTURED, "Identity", "decay=0", "e 5 int:9 | p 5 int:9"},
-    {"int_keep", HKD_STRUCTURED, "Identity", "decay=1", "e 5 int:9 | p 5 int:9"},
+    {"exact_half", HKD_EXACT, "Scale", "decay=0.5", "e 7 int | p 7 int"},
+    {"exact_quarter", HKD_EXACT, "Scale", "decay=0.25", "e 3x5 int | p 3x5 int"},
+    {"exact_copy", HKD_EXACT, "Identity", "decay=0", "e 5 int:9 | p 5 int:9"},
+    {"exact_keep", HKD_EXACT, "Identity", "decay=1", "e 5 int:9 | p 5 int:9"},
+    {"exact_tail_33", HKD_EXACT, "Tail", "decay=0.75", "e 33 int:9 | p 33 int:9"},
+    {"exact_empty", HKD_EXACT, "Empty", "decay=0.5", "e 0 int | p 0 int"},
     {"int_constant", HKD_STRUCTURED, "Identity", "decay=0.9999", "e 5 const:3 | p 5 const:3"},
     {"random_default", HKD_RANDOM, "Precision", "", "e 3x7 normal | p 3x7 normal"},
     {"random_fast", HKD_RANDOM, "Precision", "decay=0.3", "e 33 normal | p 33 normal"},
@@ -93,6 +99,8 @@ static const hkd_case ema[] = {
     {"hard_offset", HKD_ADVERSARIAL, "Offset", "decay=0.999", "e 9 normal:1:10000 | p 9 normal:1:10000"},
     {"hard_range", HKD_ADVERSARIAL, "Range", "decay=0.9", "e 9 mix:30 | p 9 mix:30"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "decay=0.9", "e 3 list:1,nan,2 | p 3 list:1,2,inf"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "decay=0.9", "e 9 tiny | p 9 tiny"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "decay=0.75", "e 9 normal:1e37 | p 9 normal:1e37"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_ema = {"ema", ema};

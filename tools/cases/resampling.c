@@ -82,6 +82,11 @@ static const hkd_case haar2d[] = {
     {"hard_synthesis_cancel", HKD_ADVERSARIAL, "Cancellation", "mode=1", "x 1x4x3x3 cancel:1000"},
     {"hard_synthesis_offset", HKD_ADVERSARIAL, "Offset", "mode=1", "x 1x4x3x3 normal:1:1000"},
     {"hard_synthesis_range", HKD_ADVERSARIAL, "Range", "mode=1", "x 1x4x2x2 mix:30"},
+    {"hard_analysis_subnormal", HKD_ADVERSARIAL, "Subnormal", "mode=0", "x 1x1x4x4 tiny | ^y normal"},
+    {"hard_synthesis_subnormal", HKD_ADVERSARIAL, "Subnormal", "mode=1", "x 1x4x2x2 tiny | ^y normal"},
+    {"hard_analysis_infinite", HKD_ADVERSARIAL, "NonFinite", "mode=0", "x 1x1x4x4 list:1,2,inf,3,4,5,6,7,nan,8,9,1,2,3,4,-inf"},
+    {"hard_synthesis_nan", HKD_ADVERSARIAL, "NonFinite", "mode=1", "x 1x4x2x2 list:1,2,3,nan,4,5,6,7,8,9,1,2,3,4,5,6"},
+    {"hard_analysis_huge", HKD_ADVERSARIAL, "Range", "mode=0", "x 1x1x4x4 normal:1e37 | ^y normal:0.1"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_haar2d = {"haar2d", haar2d};
@@ -138,6 +143,8 @@ static const hkd_case avg_pool2d[] = {
     {"hard_offset", HKD_ADVERSARIAL, "Offset", "kernel=3 stride=3", "x 1x2x6x6 normal:1:1000"},
     {"hard_range", HKD_ADVERSARIAL, "Range", "kernel=3 stride=2", "x 1x2x5x5 mix:40"},
     {"hard_infinite", HKD_ADVERSARIAL, "NonFinite", "", "x 1x1x4x4 list:inf,1,3,2,3,4,nan,5"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "", "x 1x2x4x4 tiny | ^y normal"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "", "x 1x2x4x4 normal:3e37 | ^y normal:0.1"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_avg_pool2d = {"avg_pool2d", avg_pool2d};
@@ -161,6 +168,9 @@ static const hkd_case resize_bilinear[] = {
     {"hard_offset", HKD_ADVERSARIAL, "Offset", "out_h=7 out_w=5", "x 1x2x3x3 normal:1:1000"},
     {"hard_cancel", HKD_ADVERSARIAL, "Cancellation", "out_h=7 out_w=5", "x 1x2x3x3 cancel:1000"},
     {"hard_range", HKD_ADVERSARIAL, "Range", "out_h=5 out_w=4", "x 1x2x3x3 mix:30"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal", "out_h=7 out_w=5", "x 1x2x3x3 tiny | ^y normal"},
+    {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "out_h=6 out_w=6", "x 1x1x3x3 list:1,2,3,4,nan,6,7,8,9"},
+    {"hard_huge", HKD_ADVERSARIAL, "Range", "out_h=5 out_w=4", "x 1x2x3x3 normal:1e37 | ^y normal:0.1"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_resize_bilinear = {"resize_bilinear", resize_bilinear};
