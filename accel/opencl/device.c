@@ -252,6 +252,7 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
                  .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
                  .workspace = workspace, .forward = forward, .backward = backward, .close = close_device},
         .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,
+        .most_work = 1e9, .most_visits = 1 << 25, /* a tenth of a second at 20 GFLOP/s, or at 10 GB/s */
     };
     snprintf(cl->base.name, sizeof cl->base.name, "%.80s, driver %.30s", machine.name, machine.driver);
     set_options(cl);

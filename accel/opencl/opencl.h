@@ -44,6 +44,9 @@ typedef struct {
     bool from_cache;                           /* a driver may misread its own binary: such a program is checked every time */
     hkd_cl_kernel kernels[256];
     int kernel_count;
+    double most_work;                          /* multiply-adds of one launch of contract, and elements that another kernel */
+    int64_t most_visits;                       /* reads in one: long launches make a display driver reset its GPU */
+    int unflushed;                             /* launches since the driver was last told to begin */
     size_t used;                               /* bytes allocated */
     hkd_buffer *scratch[HKD_CL_SCRATCH];       /* each grows to the largest call */
     hkd_tensor frequencies;                    /* of positional_embedding, and the parameters they belong to */
@@ -102,15 +105,19 @@ static inline hkd_cl_arg hkd_cl_real(double v) { return (hkd_cl_arg){.size = siz
 hkd_status hkd_cl_launch(hkd_cl *cl, const char *kernel, const size_t groups[3], size_t local, const hkd_cl_arg *args,
                          int count);
 /* The shapes of launches. Items: at least `n` work-items, the kernel ignores those beyond. Runs: one work-item for every
- * run of cl->width elements of every row. Rows: one group of cl->lanes work-items for each of n rows. */
-hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *kernel, int64_t n, const hkd_cl_arg *args, int count);
-hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *kernel, int64_t n, const hkd_cl_arg *args, int count);
+ * run of cl->width elements of every row. Rows: one group of cl->lanes work-items for each of n rows.
+ * `visits`: elements that one item or row reads; deep runs: vectors that one run reads. Work beyond cl->most_visits is cut into
+ * several launches. */
+hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *kernel, int64_t n, int64_t visits, const hkd_cl_arg *args, int count);
+hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *kernel, int64_t n, int64_t visits, const hkd_cl_arg *args, int count);
 
 #define HKD_CL_ARGS(...) (const hkd_cl_arg[]){__VA_ARGS__}, (int)(sizeof((hkd_cl_arg[]){__VA_ARGS__}) / sizeof(hkd_cl_arg))
-#define hkd_cl_items(cl, kernel, n, ...) hkd_cl_launch_items(cl, kernel, n, HKD_CL_ARGS(__VA_ARGS__))
-#define hkd_cl_runs(cl, kernel, rows, length, ...) \
-    hkd_cl_launch_items(cl, kernel, (rows) * (((length) + (cl)->width - 1) / (cl)->width), HKD_CL_ARGS(__VA_ARGS__))
-#define hkd_cl_rows(cl, kernel, n, ...) hkd_cl_launch_rows(cl, kernel, n, HKD_CL_ARGS(__VA_ARGS__))
+#define hkd_cl_deep_items(cl, kernel, n, visits, ...) hkd_cl_launch_items(cl, kernel, n, visits, HKD_CL_ARGS(__VA_ARGS__))
+#define hkd_cl_items(cl, kernel, n, ...) hkd_cl_deep_items(cl, kernel, n, 16, __VA_ARGS__) /* a window's worth */
+#define hkd_cl_deep_runs(cl, kernel, rows, length, depth, ...) \
+    hkd_cl_deep_items(cl, kernel, (rows) * (((length) + (cl)->width - 1) / (cl)->width), (depth) * (cl)->width, __VA_ARGS__)
+#define hkd_cl_runs(cl, kernel, rows, length, ...) hkd_cl_deep_runs(cl, kernel, rows, length, 1, __VA_ARGS__)
+#define hkd_cl_rows(cl, kernel, n, visits, ...) hkd_cl_launch_rows(cl, kernel, n, visits, HKD_CL_ARGS(__VA_ARGS__))
 
 /* ---- what several operators share ------------------------------------------------------------------------------------ */
 

@@ -11,6 +11,7 @@ extern const unsigned char hkd_cl_source[];
 extern const size_t hkd_cl_source_size;
 
 enum { ITEMS = 256 }; /* work-items per group of an element-wise launch, where the device allows so many */
+enum { FLUSH = 64 };  /* launches */
 
 const char *hkd_cl_error(cl_int code) {
     static const struct {
@@ -121,8 +122,17 @@ static hkd_status kernel_of(hkd_cl *cl, const char *name, hkd_cl_kernel **out) {
     return HKD_OK;
 }
 
-hkd_status hkd_cl_launch(hkd_cl *cl, const char *name, const size_t groups[3], size_t local, const hkd_cl_arg *args,
-                         int count) {
+/* Some drivers collect commands without end, and then run them as one piece. */
+static cl_int enqueue(hkd_cl *cl, cl_kernel kernel, const size_t first[3], const size_t global[3], const size_t local[3]) {
+    const cl_int code = clEnqueueNDRangeKernel(cl->queue, kernel, 3, first, global, local, 0, NULL, NULL);
+    if (code || ++cl->unflushed < FLUSH) return code;
+    cl->unflushed = 0;
+    return clFlush(cl->queue);
+}
+
+/* Groups along x from `first` on. */
+static hkd_status launch_from(hkd_cl *cl, const char *name, size_t first, const size_t groups[3], size_t local,
+                              const hkd_cl_arg *args, int count) {
     hkd_cl_kernel *k;
     const hkd_status status = kernel_of(cl, name, &k);
     if (status) return status;
@@ -135,33 +145,50 @@ hkd_status hkd_cl_launch(hkd_cl *cl, const char *name, const size_t groups[3], s
         const cl_int code = clSetKernelArg(k->kernel, (cl_uint)i, args[i].size, value);
         if (code) return hkd_fail(HKD_DEVICE, "opencl: kernel '%s', argument %d: %s", name, i, hkd_cl_error(code));
     }
-    const size_t global[3] = {groups[0] * local, groups[1], groups[2]}, locals[3] = {local, 1, 1};
-    const cl_int code = clEnqueueNDRangeKernel(cl->queue, k->kernel, 3, NULL, global, locals, 0, NULL, NULL);
+    const size_t offset[3] = {first * local, 0, 0}, global[3] = {groups[0] * local, groups[1], groups[2]};
+    const size_t locals[3] = {local, 1, 1};
+    const cl_int code = enqueue(cl, k->kernel, first ? offset : NULL, global, locals);
     if (code) return hkd_fail(HKD_DEVICE, "opencl: kernel '%s': %s", name, hkd_cl_error(code));
     return HKD_OK;
 }
 
-hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *name, int64_t n, const hkd_cl_arg *args, int count) {
+hkd_status hkd_cl_launch(hkd_cl *cl, const char *name, const size_t groups[3], size_t local, const hkd_cl_arg *args,
+                         int count) {
+    return launch_from(cl, name, 0, groups, local, args, count);
+}
+
+/* `groups` groups, of which each reads `visits` elements. */
+static hkd_status launch_pieces(hkd_cl *cl, const char *name, int64_t groups, int64_t visits, size_t local,
+                                const hkd_cl_arg *args, int count) {
+    const int64_t fit = cl->most_visits / (visits > 0 ? visits : 1), step = fit > 0 ? fit : 1;
+    hkd_status status = HKD_OK;
+    for (int64_t first = 0; !status && first < groups; first += step) {
+        const size_t piece[3] = {(size_t)(groups - first < step ? groups - first : step), 1, 1};
+        status = launch_from(cl, name, (size_t)first, piece, local, args, count);
+    }
+    return status;
+}
+
+hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *name, int64_t n, int64_t visits, const hkd_cl_arg *args, int count) {
     hkd_cl_kernel *k;
     const hkd_status status = kernel_of(cl, name, &k);
     if (status) return status;
-    size_t local = ITEMS;
-    while (local > k->group) local /= 2;
-    const size_t groups[3] = {((size_t)n + local - 1) / local, 1, 1};
-    return hkd_cl_launch(cl, name, groups, local, args, count);
+    int64_t local = ITEMS;
+    while (local > (int64_t)k->group) local /= 2;
+    return launch_pieces(cl, name, (n + local - 1) / local, visits * local, (size_t)local, args, count);
 }
 
-hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *name, int64_t n, const hkd_cl_arg *args, int count) {
-    const size_t groups[3] = {(size_t)n, 1, 1};
-    return hkd_cl_launch(cl, name, groups, (size_t)cl->lanes, args, count);
+hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *name, int64_t n, int64_t visits, const hkd_cl_arg *args, int count) {
+    return launch_pieces(cl, name, n, visits, (size_t)cl->lanes, args, count);
 }
 
 hkd_status hkd_cl_sum_rows(hkd_cl *cl, hkd_buffer *sums, const hkd_buffer *x, int64_t rows, int64_t length, bool accumulate) {
-    return hkd_cl_rows(cl, "sum_rows", rows, hkd_cl_memory(sums), hkd_cl_memory(x), hkd_cl_int(length), hkd_cl_int(accumulate));
+    return hkd_cl_rows(cl, "sum_rows", rows, length, hkd_cl_memory(sums), hkd_cl_memory(x), hkd_cl_int(length),
+                       hkd_cl_int(accumulate));
 }
 
 hkd_status hkd_cl_fold(hkd_cl *cl, hkd_buffer *to, const hkd_buffer *x, int64_t n, int64_t count, int64_t group,
                        bool accumulate) {
-    return hkd_cl_runs(cl, "fold", 1, count, hkd_cl_memory(to), hkd_cl_memory(x), hkd_cl_int(1), hkd_cl_int(count),
+    return hkd_cl_deep_runs(cl, "fold", 1, count, n, hkd_cl_memory(to), hkd_cl_memory(x), hkd_cl_int(1), hkd_cl_int(count),
                        hkd_cl_int(n), hkd_cl_int(group), hkd_cl_int(accumulate));
 }
