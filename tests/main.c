@@ -35,12 +35,14 @@
     X(norm) \
     X(npy) \
     X(opencl) \
+    X(opencl_runs) \
     X(ops) \
     X(os) \
     X(pickle) \
     X(paths) \
     X(precond) \
     X(rng) \
+    X(room) \
     X(safetensors) \
     X(sampler) \
     X(sampler_papers) \

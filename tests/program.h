@@ -11,7 +11,7 @@ const char *program_out(void);
 const char *program_err(void);
 
 /* One check: `hkd WORDS` ends with `code`, says nothing on stdout, and says one line on stderr that contains `says` (wrong
- * usage adds a second line that points to the help). */
+ * usage adds a second line that points to the help; what a run says about memory is no part of it). */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

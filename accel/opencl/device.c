@@ -47,6 +47,14 @@ static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_rol
     return HKD_OK;
 }
 
+/* A tenth stays with the driver: kernels, alignment, and what other programs hold. */
+static void memory(const hkd_device *dev, size_t *left, size_t *largest) {
+    const hkd_cl *cl = (const hkd_cl *)(const void *)dev;
+    const size_t all = (size_t)(cl->machine.memory / 10 * 9);
+    *left = all > cl->used ? all - cl->used : 0;
+    *largest = (size_t)cl->machine.largest - HKD_CL_SLACK;
+}
+
 static void release(hkd_device *dev, hkd_buffer *b) {
     if (!b) return;
     clReleaseMemObject(b->memory); /* the queue keeps it until its commands are done */
@@ -123,12 +131,9 @@ static bool supports(const hkd_device *dev, const hkd_op *op, bool backward) {
     return row && (backward ? row->backward != NULL : row->forward != NULL);
 }
 
-static size_t workspace(const hkd_device *dev, const hkd_call *call, bool backward) {
+static void workspace(const hkd_device *dev, const hkd_call *call, bool backward, size_t part[HKD_WORKSPACES]) {
     const hkd_cl_op *row = find(call->op);
-    size_t need[HKD_CL_SCRATCH] = {0}, sum = 0;
-    if (row && row->scratch) row->scratch((const hkd_cl *)(const void *)dev, call, backward, need);
-    for (int i = 0; i < HKD_CL_SCRATCH; i++) sum += need[i];
-    return sum;
+    if (row && row->scratch) row->scratch((const hkd_cl *)(const void *)dev, call, backward, part);
 }
 
 static hkd_status make_room(hkd_cl *cl, const hkd_cl_op *row, const hkd_call *call, bool backward) {
@@ -250,7 +255,7 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
     *cl = (hkd_cl){
         .base = {.kind = "opencl", .separate_buffers = true, .bytes = bytes_of, .alloc = alloc, .release = release,
                  .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
-                 .workspace = workspace, .forward = forward, .backward = backward, .close = close_device},
+                 .workspace = workspace, .memory = memory, .forward = forward, .backward = backward, .close = close_device},
         .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,
         .most_work = 1e9, .most_visits = 1 << 25, /* a tenth of a second at 20 GFLOP/s, or at 10 GB/s */
     };

@@ -15,7 +15,7 @@
 #include "contract.h"
 #include "machines.h"
 
-enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = 4 };
+enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = HKD_WORKSPACES };
 
 struct hkd_buffer {
     cl_mem memory;

@@ -1,0 +1,1 @@
+void test_opencl_runs(void) {}
