@@ -35,6 +35,7 @@
     X(norm) \
     X(npy) \
     X(opencl) \
+    X(opencl_host) \
     X(opencl_runs) \
     X(ops) \
     X(os) \

@@ -248,7 +248,9 @@ void test_opencl(void) {
         if (hkd_device_open_opencl(&dev, getenv("HKD_TEST_OPENCL"), &options)) {
             hkd_cl_machine *list;
             int count;
-            if (hkd_cl_machines(&list, &count) == HKD_OK && !count) test_skip("opencl", "no OpenCL device on this machine");
+            char empty[256];
+            if (hkd_cl_machines(&list, &count, empty, sizeof empty) == HKD_OK && !count)
+                test_skip("opencl", "no OpenCL device on this machine");
             else CHECK(false, "%s", hkd_last_error());
             free(list);
             return;

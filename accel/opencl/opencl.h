@@ -41,6 +41,8 @@ typedef struct {
     cl_context context;
     cl_command_queue queue;
     cl_program program;
+    bool unproved;                             /* used without its self-check */
+    bool keeps_binaries;                       /* compiled programs go to the cache */
     bool from_cache;                           /* a driver may misread its own binary: such a program is checked every time */
     hkd_cl_kernel kernels[256];
     int kernel_count;
@@ -76,8 +78,20 @@ bool hkd_cl_was_checked(const hkd_cl *cl);
 void hkd_cl_remember_check(const hkd_cl *cl);
 bool hkd_cl_recall_program(const hkd_cl *cl, unsigned char **bytes, size_t *size); /* to be freed; false: none */
 void hkd_cl_remember_program(const hkd_cl *cl, const unsigned char *bytes, size_t size);
-/* "CL_OUT_OF_RESOURCES (-5)" */
-const char *hkd_cl_error(cl_int code);
+bool hkd_cl_keep_log(char *path, size_t size, const hkd_cl *cl, const char *log); /* of the compiler; says where */
+
+/* messages.c. "CL_OUT_OF_RESOURCES (-5)", written to `text` */
+enum { HKD_CL_TEXT = 80 };
+const char *hkd_cl_error(char text[HKD_CL_TEXT], cl_int code);
+/* HKD_RESOURCES: a buffer of so many bytes was refused. */
+hkd_status hkd_cl_out_of_memory(const hkd_cl *cl, size_t bytes, cl_int code);
+/* `what``name` failed: HKD_RESOURCES where the code means that memory lacks, else HKD_DEVICE. */
+hkd_status hkd_cl_failed(const hkd_cl *cl, const char *what, const char *name, cl_int code);
+hkd_status hkd_cl_build_failed(const hkd_cl *cl, const char *log, cl_int code);
+/* HKD_DEVICE and why there is none. `folder` is /dev. */
+hkd_status hkd_cl_no_device(const char *empty_platforms, const char *folder);
+/* Does a GPU's device file exist that this user may not open? Its path. */
+bool hkd_cl_forbidden_node(char *path, size_t size, const char *folder);
 
 /* ---- launching a kernel ---------------------------------------------------------------------------------------------- */
 
