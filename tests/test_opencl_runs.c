@@ -32,7 +32,7 @@ static double distance(const double *a, const double *b, int64_t n) {
     return worst;
 }
 
-/* What every device's file holds of one tensor, from `hkd VERB --device D ... --out F`: errors against the reference, relative to
+/* One tensor in the files of all devices, from `hkd VERB --device D ... --out F`: errors against the reference, relative to
  * its largest value. */
 typedef struct {
     double plain, got;
@@ -128,8 +128,8 @@ static void identities(void) {
         free(edited), free(want);
     }
     CHECK(program("sample --device opencl --model %s --seeds 3,9 --out %s", model, out_of(2)) == 0 &&
-              program("trajectory --device opencl --model %s --seeds 3,9 --times 1,0.5,0 --out %s", model, out_of(3)) == 0, "%s",
-          program_err());
+              program("trajectory --device opencl --model %s --seeds 3,9 --times 1,0.5,0 --out %s", model, out_of(3)) == 0,
+          "%s", program_err());
     double *x = tensor_in_file(out_of(2), "x", NULL, NULL), *path = tensor_in_file(out_of(3), "decoded", NULL, NULL);
     CHECK(x && path && !memcmp(x, path + 4 * SIZE, 2 * SIZE * sizeof *x), "the path does not end in the one-step sample");
     free(x), free(path);
@@ -154,8 +154,8 @@ static void losses(double loss[3], const char *log) {
     CHECK(rows == 3, "%s has %d rows", log, rows);
 }
 
-/* Three steps of each objective: the losses follow the reference's. (Weights need not: where a gradient is nothing but rounding,
- * Adam makes a whole step of it.) */
+/* Three steps of each objective: losses follow the reference (weights need not: where a gradient is nothing but rounding,
+ * Adam makes a whole step of it). */
 static void training(void) {
     static const char *const objective[] = {"--objective edm --data builtin:scenes:16 --data-count 24 --channels 8 --mult 1,1 "
                                             "--blocks 1 --attention 8",
