@@ -186,6 +186,7 @@ check-all: all ## sanitizers, mutants, other compilers and processors, simulated
 	    "installed: $(MAKE) check-install"
 units: $(O)/hkd_tests
 	$(O)/hkd_tests
+sanitized: export LSAN_OPTIONS = suppressions=tests/leaks.supp
 sanitized: $(O)/hkd $(O)/hkd_tests $(FUZZED:%=$(O)/replay_%)
 	@$(RUN) $(O)/check "units: $(O)/hkd_tests" "vectors on ref: $(O)/hkd verify --device ref" \
 	    "vectors on cpu: $(O)/hkd verify --device cpu" \
