@@ -179,8 +179,8 @@ static void training(void) {
 /* What was predicted is what the device holds after the run. */
 static void prediction(void) {
     static double x[6 * SIZE], sigma[6] = {1, 2, 3, 4, 5, 6}, d[6 * SIZE];
-    hkd_device *dev;
-    hkd_model *m;
+    hkd_device *dev = NULL;
+    hkd_model *m = NULL;
     hkd_memory b;
     CHECK(!hkd_device_open_opencl(&dev, NULL, &(hkd_device_options){.force = true}) && !hkd_model_load(&m, model, dev), "%s",
           hkd_last_error());
