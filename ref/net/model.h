@@ -60,7 +60,8 @@ hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x
                               const hkd_model_input *in);
 
 /* How many images to take at a time where there is no room for n; 0: there is no less. Without gradients no image depends on
- * it; with them the pass is a multiple of 4 that divides n, so that the groups whose gradients are added in order stay whole. */
+ * it; with them the pass is a multiple of 4 that divides n, so that the groups whose gradients are added in order stay
+ * whole. */
 int64_t hkd_smaller_pass(int64_t n, bool gradient);
 
 /* The operator that moves latent i (in the order of hkd_model_encode): its weight's name, or NULL when it stays as it is. */
