@@ -164,9 +164,10 @@ check: all $(O)/hkd_tests $(O)/hkd_accuracy $(FUZZED:%=$(O)/replay_%) ## build a
 	    "vectors on ref: $(O)/hkd verify --device ref" "vectors on cpu: $(O)/hkd verify --device cpu" \
 	    "vectors recorded again: rm -rf $(O)/rec && $(O)/hkd record $(O)/rec --quiet && tests/same_vectors.sh $(O)/rec vectors" \
 	    "vectors on cpu in plain C: $(O)/hkd verify --device cpu --isa plain" \
-	    "vectors on opencl: $(ON_CL) $(O)/hkd verify --device opencl" "accuracy of ref: $(O)/hkd_accuracy vectors" \
-	    "judges of a port: CC='$(CC)' tests/check_port.sh $(O)" "killed runs: tests/resume.sh $(O)/hkd" \
-	    $(foreach f,$(FUZZED),"odd $(f) files: $(O)/replay_$(f) tests/fuzz/corpus/$(f)/*")
+	    "vectors on opencl: $(ON_CL) $(O)/hkd verify --device opencl" \
+	    "vectors on opencl, GPU profile: $(ON_CL) $(O)/hkd verify --device opencl --isa gpu" \
+	    "accuracy of ref: $(O)/hkd_accuracy vectors" "judges of a port: CC='$(CC)' tests/check_port.sh $(O)" \
+	    "killed runs: tests/resume.sh $(O)/hkd" $(foreach f,$(FUZZED),"odd $(f) files: $(O)/replay_$(f) tests/fuzz/corpus/$(f)/*")
 $(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(wildcard ref/op/*.c)
 	@mkdir -p $(@D)
 	$(CMD_CC) -std=c99 -O1 -w $(INCLUDE) -include tests/accuracy/long_double.h -o $@ $(filter %.c,$^) \
@@ -186,6 +187,7 @@ check-all: all ## sanitizers, mutants, other compilers and processors, simulated
 	    "installed: $(MAKE) check-install"
 units: $(O)/hkd_tests
 	$(O)/hkd_tests
+sanitized: export LSAN_OPTIONS = suppressions=tests/leaks.supp
 sanitized: $(O)/hkd $(O)/hkd_tests $(FUZZED:%=$(O)/replay_%)
 	@$(RUN) $(O)/check "units: $(O)/hkd_tests" "vectors on ref: $(O)/hkd verify --device ref" \
 	    "vectors on cpu: $(O)/hkd verify --device cpu" \

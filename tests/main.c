@@ -36,6 +36,8 @@
     X(norm) \
     X(npy) \
     X(opencl) \
+    X(opencl_host) \
+    X(opencl_runs) \
     X(ops) \
     X(os) \
     X(pickle) \
@@ -43,6 +45,7 @@
     X(perceptual) \
     X(precond) \
     X(rng) \
+    X(room) \
     X(safetensors) \
     X(sampler) \
     X(sampler_papers) \

@@ -10,7 +10,8 @@ int program(const char *words, ...);
 const char *program_out(void);
 const char *program_err(void);
 
-/* One check: `hkd WORDS` ends with `code`, says nothing on stdout, and says one line on stderr that contains `says`. */
+/* One check: `hkd WORDS` ends with `code`, says nothing on stdout, and says one line on stderr that contains `says` (what a run
+ * says about memory is no part of it). */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

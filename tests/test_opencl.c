@@ -30,6 +30,7 @@ static const op_case more[] = {
     {"conv2d", "2x5x6x6 w5x1x3x3 -", "pad_h=1 pad_w=1 groups=5", false},
     {"conv2d", "0x3x4x4 w2x3x3x3 w2", "pad_h=1 pad_w=1", false},
     {"conv2d", "1x3x1x1 w2x3x1x1 w2", "pad_h=3 pad_w=0", false},
+    {"linear", "9x300 w10x300 w10", NULL, false},
     {"sum_squares", "10000", NULL, false},
     {"koopman_evolve", "9x4x5x7 w4x5x7 9", NULL, false},
     {"koopman_evolve", "6x4x13x11 w4x1x1 6", NULL, false},
@@ -191,6 +192,29 @@ static void check_op(hkd_device *dev, const char *profile, const hkd_op *op) {
     if (getenv("HKD_TEST_REPORT")) printf("%-22s %-4s %3.0f %% of the allowance\n", op->name, profile, 100 * worst_used);
 }
 
+/* All ones, added to ones: a launch that covers again what another one covered adds it twice. The product is longer than a
+ * launch may be; many small ones are cut in test_opencl. */
+static void long_product(hkd_device *dev, const char *profile) {
+    enum { N = 2100, SIDE = 1000 };
+    const hkd_shape x = hkd_shape_of(2, (int64_t)N, (int64_t)SIDE), w = hkd_shape_of(2, (int64_t)SIDE, (int64_t)SIDE);
+    hkd_call call = {.op = hkd_find_op("linear"), .accumulate = {false, true}};
+    hkd_tensor *const all[] = {&call.in[0], &call.in[1], &call.up[0], &call.grad[1]};
+    float *got = calloc((size_t)SIDE * SIDE, sizeof *got);
+    int wrong = 0;
+    CHECK((double)N * SIDE * SIDE > 1.5 * ((hkd_cl *)(void *)dev)->most_work, "the product fits into one launch");
+    for (int i = 0; i < 4; i++) {
+        CHECK(hkd_tensor_new(dev, all[i], i % 2 ? &w : &x, i % 2 ? HKD_STATE : HKD_ACTIVATION) == HKD_OK, "%s",
+              hkd_last_error());
+        dev->fill(dev, all[i], 1);
+    }
+    CHECK(hkd_device_backward(dev, &call) == HKD_OK, "%s", hkd_last_error());
+    CHECK(dev->download(dev, got, HKD_F32, &call.grad[1]) == HKD_OK, "%s", hkd_last_error());
+    for (int i = 0; i < SIDE * SIDE; i++) wrong += got[i] != N + 1;
+    CHECK(!wrong, "profile %s: %d of %d weight gradients of a long linear are wrong", profile, wrong, SIDE * SIDE);
+    for (int i = 0; i < 4; i++) hkd_tensor_free(dev, all[i]);
+    free(got);
+}
+
 static hkd_status (*right)(hkd_device *, const hkd_call *);
 
 /* A driver that gets the last output of one operator slightly wrong. */
@@ -224,13 +248,19 @@ void test_opencl(void) {
         if (hkd_device_open_opencl(&dev, getenv("HKD_TEST_OPENCL"), &options)) {
             hkd_cl_machine *list;
             int count;
-            if (hkd_cl_machines(&list, &count) == HKD_OK && !count) test_skip("opencl", "no OpenCL device on this machine");
+            char empty[256];
+            if (hkd_cl_machines(&list, &count, empty, sizeof empty) == HKD_OK && !count)
+                test_skip("opencl", "no OpenCL device on this machine");
             else CHECK(false, "%s", hkd_last_error());
             free(list);
             return;
         }
+        hkd_cl *cl = (hkd_cl *)(void *)dev;
         for (int i = 0; hkd_op_table[i]; i++) check_op(dev, profiles[p], hkd_op_table[i]);
         self_check(dev);
+        if (!getenv("HKD_TEST_SMALL")) long_product(dev, profiles[p]);
+        cl->most_work = 1, cl->most_visits = 1; /* every launch cut as small as it can be */
+        for (int i = 0; hkd_op_table[i]; i++) check_op(dev, p ? "gpu, cut" : "cpu, cut", hkd_op_table[i]);
         hkd_device_close(dev);
     }
 }

@@ -196,6 +196,18 @@ hkd_status hkd_arg_shard(int64_t *first, int64_t *last, const hkd_args *a, int64
     return HKD_OK;
 }
 
+/* Which OpenCL device it is was the program's choice. */
+static void say_choice(const hkd_args *a, const hkd_device *dev) {
+#ifdef HKD_OPENCL
+    char remark[512];
+    if (strcmp(dev->kind, "opencl") != 0) return;
+    hkd_cl_remark(remark, sizeof remark, dev);
+    hkd_say(a, "opencl: %s%s%s", dev->name, *remark ? "; " : "", remark);
+#else
+    (void)a, (void)dev;
+#endif
+}
+
 hkd_status hkd_open_device(hkd_device **out, const hkd_args *a) {
     *out = NULL;
     int64_t threads = 0;
@@ -205,7 +217,9 @@ hkd_status hkd_open_device(hkd_device **out, const hkd_args *a) {
     if (status) return status;
     const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
                                         .force = hkd_given(a, "force")};
-    return hkd_device_open(out, hkd_arg(a, "device"), &options);
+    status = hkd_device_open(out, hkd_arg(a, "device"), &options);
+    if (!status) say_choice(a, *out);
+    return status;
 }
 
 hkd_status hkd_known_op(const char *name) {

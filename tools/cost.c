@@ -45,8 +45,33 @@ hkd_status hkd_predict_memory(hkd_memory *out, hkd_model *m, int64_t n, bool tra
         add_weights(out, m, training);
         out->plan = hkd_plan_bytes(plan);
         out->workspace = hkd_plan_workspace(plan);
+        out->largest = hkd_plan_largest(plan);
     }
     hkd_plan_free(plan);
     hkd_program_free(p);
+    return status;
+}
+
+/* What is not there yet: the weights are. */
+static size_t still_needed(const hkd_memory *b) { return b->training + b->plan + b->workspace; }
+
+hkd_status hkd_fit_batch(const hkd_args *a, hkd_model *m, int64_t n, int64_t *batch, bool training) {
+    const double MB = 1e-6;
+    const char *what = training ? "samples" : "images";
+    size_t left = SIZE_MAX, largest = SIZE_MAX;
+    int64_t pass = *batch < n ? *batch : n;
+    hkd_memory b;
+    hkd_status status = hkd_predict_memory(&b, m, pass, training);
+    if (m->dev->memory) m->dev->memory(m->dev, &left, &largest);
+    if (!status)
+        hkd_say(a, "memory: passes of %lld %s need %.1f MB on %s besides %.1f MB of weights", (long long)pass, what,
+                MB * (double)still_needed(&b), m->dev->name, MB * (double)b.weights);
+    while (!status && (still_needed(&b) > left || b.largest > largest) && hkd_smaller_pass(pass, training)) {
+        *batch = pass = hkd_smaller_pass(pass, training);
+        status = hkd_predict_memory(&b, m, pass, training);
+        if (!status)
+            hkd_say(a, "memory: it has %.1f MB, %.1f MB in one piece: passes of %lld %s, which need %.1f MB", MB * (double)left,
+                    MB * (double)largest, (long long)pass, what, MB * (double)still_needed(&b));
+    }
     return status;
 }

@@ -1,4 +1,5 @@
 /* hkd bench - how fast a device is, beside what the machine can do at best. */
+#include "bench_ratio.h"
 #include "cli.h"
 #include "cpu.h"
 #include "init.h"
@@ -238,17 +239,21 @@ static void print_networks(const json_t *rows, bool profile) {
 
 static hkd_status run(const hkd_args *a) {
     hkd_device *dev = NULL;
-    int64_t n = 4, rounds = 3, channels = 128;
+    int64_t n = 4, rounds = 3, channels = 128, threads = 0;
     int what = 0;
     hkd_status status = hkd_arg_int(&n, a, "batch", 1, 4096);
     if (!status) status = hkd_arg_int(&rounds, a, "rounds", 1, 1000);
     if (!status) status = hkd_arg_int(&channels, a, "channels", 8, 4096);
-    if (!status) status = hkd_arg_choice(&what, a, "what", "convolutions|network");
+    if (!status) status = hkd_arg_choice(&what, a, "what", "convolutions|network|ratios");
+    if (!status && what == 2 && strncmp(hkd_arg(a, "device"), "opencl", 6))
+        status = hkd_fail(HKD_USAGE, "--what ratios compares --device opencl with the processor");
+    if (!status) status = hkd_arg_int(&threads, a, "threads", 0, 4096);
     if (!status) status = hkd_open_device(&dev, a);
     if (status) return status;
     const machine best = measure_machine(dev);
     json_t *rows = json_array();
-    status = what ? networks(dev, channels, n, rounds, rows) : convolutions(dev, n, rounds, rows);
+    if (what == 2) status = hkd_bench_ratios(rows, dev, rounds, (int)threads);
+    else status = what ? networks(dev, channels, n, rounds, rows) : convolutions(dev, n, rounds, rows);
     if (!status && hkd_given(a, "json")) {
         json_t *all = json_pack("{s:s, s:s, s:f, s:f, s:I, s:I, s:O}", "device", dev->kind, "name", dev->name, "peak_gflops",
                                 best.gflops, "bandwidth_gbytes", best.gbytes, "batch", (json_int_t)n, "rounds",
@@ -260,7 +265,8 @@ static hkd_status run(const hkd_args *a) {
         printf("%s: %s; batch %lld, best of %lld rounds", dev->kind, dev->name, (long long)n, (long long)rounds);
         if (best.gflops > 0) printf("; multiply-adds %.0f GF/s, memory %.1f GB/s", best.gflops, best.gbytes);
         printf("\n\n");
-        if (what) print_networks(rows, hkd_given(a, "profile"));
+        if (what == 2) hkd_print_ratios(rows);
+        else if (what) print_networks(rows, hkd_given(a, "profile"));
         else print_convolutions(rows, best.gflops);
     }
     json_decref(rows);
@@ -271,7 +277,8 @@ static hkd_status run(const hkd_args *a) {
 const hkd_verb hkd_verb_bench = {
     .name = "bench",
     .summary = "how fast a device is, beside what the machine can do at best",
-    .option = {{"what", "WHAT", "convolutions", "convolutions (of the network, one by one) or network (whole, EDM's CIFAR-10)"},
+    .option = {{"what", "WHAT", "convolutions", "convolutions (of the network, one by one), network (whole, EDM's "
+                                      "CIFAR-10), or ratios (OpenCL beside the processor)"},
                {"batch", "N", "4", "images"},
                {"channels", "N", "128", "model_channels of the network"},
                {"rounds", "N", "3", "measure so often, report the best"},

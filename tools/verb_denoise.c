@@ -1,5 +1,5 @@
 /* hkd denoise - run a network on given tensors, and its gradients: what makes every claim about a network checkable. */
-#include "cli.h"
+#include "cost.h"
 #include "files.h"
 #include "model_file.h"
 #include "progress.h"
@@ -67,9 +67,10 @@ static hkd_status compute(job *j, bool quiet) {
     hkd_progress progress;
     hkd_status status = HKD_OK;
     hkd_progress_begin(&progress, "denoise", "img", j->n, quiet);
-    for (int64_t first = 0; first < j->n && !status; first += j->m->batch) {
+    const int64_t batch = j->m->batch;
+    for (int64_t first = 0; first < j->n && !status; first += batch) {
         const hkd_model_input in = {
-            .n = j->n - first < j->m->batch ? j->n - first : j->m->batch,
+            .n = j->n - first < batch ? j->n - first : batch,
             .x = j->x + first * in_size,
             .sigma = j->sigma + first,
             .class_labels = rows(j->class_labels, first, c->label_dim),
@@ -138,6 +139,7 @@ static hkd_status work(job *j, const hkd_args *a) {
     if (status) return status;
     status = read_inputs(j, st, gradient);
     hkd_safetensors_close(st);
+    if (!status) status = hkd_fit_batch(a, j->m, j->n, &j->m->batch, gradient);
     if (!status) status = make_room(j, gradient);
     if (!status) status = compute(j, hkd_given(a, "quiet"));
     return status ? status : save(j, hkd_arg(a, "out"));

@@ -59,13 +59,15 @@ static json_t *as_json(const hkd_cl_machine *m, int index, const char *check) {
 static hkd_status list_opencl(json_t *list, const hkd_args *a) {
     hkd_cl_machine *machines;
     int count;
-    const hkd_status status = hkd_cl_machines(&machines, &count);
+    char empty[256];
+    const hkd_status status = hkd_cl_machines(&machines, &count, empty, sizeof empty);
     if (status) return status;
     for (int i = 0; i < count; i++) {
         const char *check = verdict(a, i);
         json_array_append_new(list, as_json(&machines[i], i, check));
         if (!hkd_given(a, "json")) print_machine(&machines[i], i, check);
     }
+    if (*empty) hkd_say(a, "opencl: installed, but without a device: %s", empty);
     if (!count) {
         hkd_device *none;
         hkd_device_open_opencl(&none, NULL, &(hkd_device_options){.isa = NULL});

@@ -1,4 +1,5 @@
 /* hkd edit - mix the latents of a reference into those of an image, on a band of modes and a region of the picture. */
+#include "cost.h"
 #include "edit.h"
 #include "edit_control.h"
 #include "files.h"
@@ -255,6 +256,7 @@ static hkd_status work(job *j, const hkd_args *a, const hkd_band_rule *rule) {
     const bool grid = hkd_given(a, "grid"), by_default = !hkd_given(a, "band") && (grid || hkd_given(a, "control"));
     hkd_status status = read_region(j, hkd_arg(a, "mask"));
     if (!status) status = read_inputs(j, a);
+    if (!status) status = hkd_fit_batch(a, j->s.model, j->n, &j->s.model->batch, false);
     if (!status) status = hkd_model_bands_new(&j->bands, &j->s.levels, rule);
     if (!status) status = choose_band(j, by_default ? "high" : hkd_arg(a, "band"));
     if (!status) status = hkd_model_bands_choose(&j->bands, &j->s.levels, j->from, j->to);

@@ -1,5 +1,5 @@
 /* hkd sample - images from seeds: with an HKD model in one step, with a denoiser along its trajectory. */
-#include "cli.h"
+#include "cost.h"
 #include "files.h"
 #include "generate.h"
 #include "grid.h"
@@ -371,6 +371,7 @@ static hkd_status prepare(job *j, hkd_model *m) {
             hkd_fail(HKD_USAGE, "pictures need 1 or 3 channels, the model has %d: use --out F.safetensors", c->img_channels);
     if (!status) status = keep_shard(j);
     if (!status) status = drop_finished(j);
+    if (!status) status = hkd_fit_batch(j->args, m, (int64_t)j->count, &m->batch, false);
     if (!status) status = hkd_sha256_of_file(j->sha256, hkd_arg(j->args, "model"));
     j->generator.watch = stop_if_cancelled;
     return status;

@@ -1,4 +1,5 @@
 /* hkd train - train a denoiser (EDM's objective) or distil one into a one-step HKD model. */
+#include "cost.h"
 #include "files.h"
 #include "rng.h"
 #include "train_start.h"
@@ -101,6 +102,8 @@ static hkd_status train(train_job *j) {
     double minutes = 0;
     hkd_status status = hkd_arg_real(&minutes, j->args, "checkpoint-minutes", 0, 1e6);
     if (!status && hkd_given(j->args, "freeze-operators")) status = draw_operators(j);
+    const int64_t samples = j->settings.batch * (j->settings.hkd ? 1 + j->hkd.times : 1);
+    if (!status) status = hkd_fit_batch(j->args, j->model, samples, &j->settings.micro_batch, true);
     if (!status) status = hkd_trainer_new(&j->trainer, j->model, &j->settings);
     if (status) return status;
     for (int i = 0; i < j->model->weights->count && hkd_given(j->args, "freeze-operators"); i++)

@@ -196,10 +196,10 @@ static bool supports(const hkd_device *dev, const hkd_op *op, bool backward) {
     return row && (!backward || row->backward);
 }
 
-static size_t workspace(const hkd_device *dev, const hkd_call *call, bool backward) {
+static void workspace(const hkd_device *dev, const hkd_call *call, bool backward, size_t part[HKD_WORKSPACES]) {
     const hkd_cpu *cpu = (const hkd_cpu *)(const void *)dev;
     const hkd_cpu_op *row = find(cpu, call->op);
-    return row && row->workspace ? row->workspace(cpu, call, backward) : 0;
+    if (row && row->workspace) part[0] = row->workspace(cpu, call, backward);
 }
 
 static hkd_status forward(hkd_device *dev, const hkd_call *call) {

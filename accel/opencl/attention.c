@@ -70,7 +70,7 @@ static hkd_status weights(hkd_cl *cl, const hkd_call *call, const dims *d, int64
     const rows w = square(d, cl->scratch[WEIGHTS]), q = part(d, qkv, Q, first), k = part(d, qkv, K, first);
     const hkd_status status = product(cl, d, &w, &k, true, &q, d->area, d->width, heads, false);
     return status ? status
-                  : hkd_cl_runs(cl, "attention_softmax", heads, d->area, hkd_cl_memory(w.data),
+                  : hkd_cl_deep_runs(cl, "attention_softmax", heads, d->area, 3 * d->area, hkd_cl_memory(w.data),
                                  hkd_cl_int(heads), hkd_cl_int(d->area), hkd_cl_real(d->scale));
 }
 
@@ -99,8 +99,9 @@ static hkd_status to_portion(hkd_cl *cl, const hkd_call *call, const dims *d, in
     if (!status) status = product(cl, d, &dv, &dy, false, &t, d->width, d->area, heads, add);
     if (!status) status = product(cl, d, &dw, &v, true, &dy, d->area, d->width, heads, false);
     if (!status)
-        status = hkd_cl_runs(cl, "attention_softmax_grad", heads, d->area, hkd_cl_memory(dw.data), hkd_cl_memory(w.data),
-                              hkd_cl_int(heads), hkd_cl_int(d->area), hkd_cl_real(d->scale));
+        status = hkd_cl_deep_runs(cl, "attention_softmax_grad", heads, d->area, 4 * d->area,
+                                  hkd_cl_memory(dw.data), hkd_cl_memory(w.data), hkd_cl_int(heads),
+                                  hkd_cl_int(d->area), hkd_cl_real(d->scale));
     if (!status) status = product(cl, d, &dq, &k, false, &dw, d->width, d->area, heads, add);
     if (!status) status = turn(cl, d, dw.data, heads);
     return status ? status : product(cl, d, &dk, &q, false, &t, d->width, d->area, heads, add);

@@ -23,8 +23,9 @@ static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
 static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
     const int64_t *x = call->in[X].shape.dim;
     hkd_buffer *to_gamma = cl->scratch[TO_GAMMA], *to_beta = cl->scratch[TO_BETA];
-    hkd_status status = hkd_cl_rows(cl, "batch_norm_grad", x[0] * x[1], hkd_cl_tensor(&call->grad[X]), hkd_cl_memory(to_gamma),
-                                    hkd_cl_memory(to_beta), hkd_cl_tensor(&call->up[0]), hkd_cl_tensor(&call->in[X]),
+    hkd_status status = hkd_cl_rows(cl, "batch_norm_grad", x[0] * x[1], x[2] * x[3],
+                                    hkd_cl_tensor(&call->grad[X]), hkd_cl_memory(to_gamma), hkd_cl_memory(to_beta),
+                                    hkd_cl_tensor(&call->up[0]), hkd_cl_tensor(&call->in[X]),
                                     hkd_cl_tensor(&call->in[GAMMA]), hkd_cl_tensor(&call->in[MEAN]),
                                     hkd_cl_tensor(&call->in[VAR]), hkd_cl_int(x[1]), hkd_cl_int(x[2] * x[3]),
                                     hkd_cl_real(call->p[0]), hkd_cl_int(call->accumulate[X]));

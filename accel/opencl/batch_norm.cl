@@ -15,7 +15,7 @@ kernel void batch_norm_grad(global float *dx, global float *dgamma, global float
                             global const float *x, global const float *gamma, global const float *mean, global const float *var,
                             const int c, const int area, const float eps, const int accumulate) {
     local float shared[LANES];
-    const int row = get_group_id(0), k = row % c;
+    const int row = group_row(), k = row % c;
     const float s = sqrt(var[k] + eps);
     x += row * area;
     dy += row * area;

@@ -47,6 +47,10 @@ void hkd_cl_remember_check(const hkd_cl *cl) {
     if (cache_path(path, sizeof path, cl, "checked")) hkd_write_file(path, "", 0);
 }
 
+bool hkd_cl_keep_log(char *path, size_t size, const hkd_cl *cl, const char *log) {
+    return *log && cache_path(path, size, cl, "log") && !hkd_write_file(path, log, strlen(log));
+}
+
 /* Drivers crash on a damaged program, so the file begins with the hash of the rest. */
 enum { HEX = 64 };
 

@@ -110,6 +110,9 @@ inline run run_of(const int length) {
     return r;
 }
 
+// The row of this work-item's group. A launch may be one of several and begin at a later row.
+inline int group_row(void) { return (int)get_global_id(0) / LANES; }
+
 // FOR_ROW(at, length) {...} visits the runs of WIDTH elements of a row that belong to this work-item; `at` is a run's first.
 #define FOR_ROW(at, length) for (int at = (int)get_local_id(0) * WIDTH; at < (length); at += LANES * WIDTH)
 
@@ -121,7 +124,7 @@ kernel void fill(global float *to, const int rows, const int length, const float
 // sums[r] (+)= sum of row r
 kernel void sum_rows(global float *sums, global const float *x, const int length, const int accumulate) {
     local float shared[LANES];
-    const int r = get_group_id(0);
+    const int r = group_row();
     x += r * length;
     vec part = 0.0f;
     FOR_ROW(at, length) part += row_part(x, at, length, 0.0f);

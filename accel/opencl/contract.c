@@ -1,13 +1,39 @@
 /* Launches the contraction, in pieces short enough for a display driver's patience. */
 #include "opencl.h"
 
+#include <math.h>
+
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Multiply-adds of one launch: a tenth of a second where only 20 GFLOP/s are reached. */
-static const double most_work = 1e9;
 /* Floats of B that stay in the cache of a processor core while all of A passes by. */
 static const double most_panel = 1 << 18;
+
+/* How much of a contraction one launch takes. */
+typedef struct {
+    int64_t m, n, z, r0; /* rows, columns, both whole tiles; z; terms, whole groups */
+} piece;
+
+/* Steps of `each` that fit into `room`, at least one and at most what `all` takes. */
+static int64_t fitting(double room, int64_t each, int64_t all) {
+    const int64_t most = larger(1, (all + each - 1) / each);
+    return each * (room < (double)most ? larger(1, (int64_t)room) : most);
+}
+
+/* Whole work-groups of columns, then z, then rows, then groups of terms: as far as the work allows. */
+static piece piece_of(const hkd_cl *cl, const hkd_contract *k) {
+    const int64_t columns = (int64_t)cl->lanes * cl->tile_n, all_m = (k->m + cl->tile_m - 1) / cl->tile_m * cl->tile_m;
+    const double inner = (double)k->r1 * k->r2, terms = inner * (double)larger(1, k->r0);
+    const double rows = k->b_r2 == 1 ? k->r0 : terms; /* of B that one column meets; taps share theirs */
+    piece p = {.r0 = larger(1, k->r0)};
+    double room = cl->most_work / ((double)columns * (terms + 1) * (double)larger(1, all_m));
+    if (!cl->gpu) room = fmin(room, most_panel / (rows * (double)columns + 1));
+    p.n = fitting(room, columns, k->n);
+    p.z = fitting(cl->most_work / ((double)p.n * (terms + 1) * (double)larger(1, all_m)), 1, (int64_t)k->z0 * k->z1);
+    p.m = fitting(cl->most_work / ((double)(p.n * p.z * cl->tile_m) * (terms + 1)), cl->tile_m, k->m);
+    if (k->group) p.r0 = fitting(cl->most_work / ((double)(p.n * p.z * p.m * k->group) * (inner + 1)), k->group, k->r0);
+    return p;
+}
 
 hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b, const hkd_buffer *bias,
                            const hkd_contract *shape) {
@@ -16,25 +42,23 @@ hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const
         k.r2 = k.r0, k.a_r2 = k.a_r0, k.b_r2 = k.b_r0;
         k.r0 = 1;
     }
-    const int64_t tiles_m = (k.m + cl->tile_m - 1) / cl->tile_m, tiles_n = (k.n + cl->tile_n - 1) / cl->tile_n;
+    const piece p = piece_of(cl, &k);
     const int64_t count_z = (int64_t)k.z0 * k.z1;
-    const double tile = (double)cl->tile_m * cl->tile_n * k.r0 * k.r1 * k.r2;
-    const double rows = k.b_r2 == 1 ? k.r0 : (double)k.r0 * k.r1 * k.r2; /* of B that one column meets; taps share theirs */
-    int64_t step_n = larger(1, smaller(tiles_n, (int64_t)(most_work / (tile * (double)larger(1, tiles_m) + 1))));
-    if (!cl->gpu) step_n = larger(1, smaller(step_n, (int64_t)(most_panel / (rows * cl->tile_n + 1))));
-    const int64_t step_z = larger(1, smaller(count_z, (int64_t)(most_work / (tile * (double)(tiles_m * step_n) + 1))));
-    const int64_t lanes = cl->lanes;
-    for (int64_t z = 0; z < count_z; z += step_z)
-        for (int64_t n = 0; n < tiles_n; n += step_n) {
-            k.first_n = (int)n;
-            k.first_z = (int)z;
-            const size_t columns = (size_t)((smaller(step_n, tiles_n - n) + lanes - 1) / lanes);
-            const size_t groups[3] = {columns, (size_t)tiles_m, (size_t)smaller(step_z, count_z - z)};
-            const hkd_status status = hkd_cl_launch(
-                cl, "contract", groups, (size_t)lanes,
-                HKD_CL_ARGS(hkd_cl_memory(c), hkd_cl_memory(a), hkd_cl_memory(b), hkd_cl_memory(bias),
-                            {.size = sizeof k, .structure = &k}));
-            if (status) return status;
-        }
-    return HKD_OK;
+    hkd_status status = HKD_OK;
+    for (int64_t z = 0; z < count_z; z += p.z)
+        for (int64_t n = 0; n < k.n; n += p.n)
+            for (int64_t m = 0; m < k.m; m += p.m)
+                for (int64_t r0 = 0; !status && r0 < larger(1, k.r0); r0 += p.r0) {
+                    k.first_z = (int)z, k.first_n = (int)n, k.first_m = (int)m, k.first_r0 = (int)r0;
+                    k.last_n = (int)smaller(n + p.n, k.n);
+                    k.last_r0 = (int)smaller(r0 + p.r0, k.r0);
+                    const int64_t columns = (k.last_n - n + cl->tile_n - 1) / cl->tile_n;
+                    const size_t groups[3] = {(size_t)((columns + cl->lanes - 1) / cl->lanes),
+                                              (size_t)((smaller(p.m, k.m - m) + cl->tile_m - 1) / cl->tile_m),
+                                              (size_t)smaller(p.z, count_z - z)};
+                    status = hkd_cl_launch(cl, "contract", groups, (size_t)cl->lanes,
+                                           HKD_CL_ARGS(hkd_cl_memory(c), hkd_cl_memory(a), hkd_cl_memory(b),
+                                                       hkd_cl_memory(bias), {.size = sizeof k, .structure = &k}));
+                }
+    return status;
 }

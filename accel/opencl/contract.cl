@@ -19,9 +19,9 @@ inline contract_places contract_places_of(const int n, const hkd_contract k) {
 
 kernel void __attribute__((reqd_work_group_size(LANES, 1, 1)))
 contract(global float *c, global const float *a, global const float *b, global const float *bias, const hkd_contract k) {
-    const int n = ((int)get_global_id(0) + k.first_n) * TILE_N, m = (int)get_group_id(1) * TILE_M;
+    const int n = k.first_n + (int)get_global_id(0) * TILE_N, m = k.first_m + (int)get_group_id(1) * TILE_M;
     const int z = (int)get_group_id(2) + k.first_z, z0 = z % k.z0, z1 = z / k.z0;
-    if (n >= k.n) return;
+    if (n >= k.last_n) return;
 
     int a_row[TILE_M]; // rows beyond the last repeat it and are not stored
     #pragma unroll
@@ -30,13 +30,13 @@ contract(global float *c, global const float *a, global const float *b, global c
     b += k.b + z0 * k.b_z0 + z1 * k.b_z1 + n;
     c += k.c + z0 * k.c_z0 + z1 * k.c_z1 + m * k.c_m;
     const int step = k.group > 0 ? k.group : max(k.r0, 1);
-    for (int first = 0; first < max(k.r0, 1); first += step) {
+    for (int first = k.first_r0; first < max(k.last_r0, 1); first += step) {
         vec sum[TILE_M][TILE_V];
         #pragma unroll
         for (int i = 0; i < TILE_M; i++)
             #pragma unroll
             for (int v = 0; v < TILE_V; v++) sum[i][v] = 0.0f;
-        for (int r0 = first; r0 < min(first + step, k.r0); r0++)
+        for (int r0 = first; r0 < min(first + step, k.last_r0); r0++)
             for (int r1 = 0; r1 < k.r1; r1++) {
                 global const float *a_at = a + r0 * k.a_r0 + r1 * k.a_r1, *b_at = b + r0 * k.b_r0 + r1 * k.b_r1;
                 for (int r2 = 0; r2 < k.r2; r2++) {

@@ -20,7 +20,9 @@ typedef struct {
     int c_n0, c_n1, c_n2;
     int bias, bias_by_n;        // where it starts; bias[n], else bias[m]
     int accumulate;
-    int first_n, first_z;       // of this launch: long work is cut into several
+    int first_n, last_n;        // of this launch, for long work is cut into several: columns in [first_n, last_n), a multiple
+    int first_m, first_z;       // of TILE_N the first; rows and z from these on; r0 in [first_r0, last_r0), which begins and
+    int first_r0, last_r0;      // ends between two groups
 } hkd_contract;
 
 #endif

@@ -4,7 +4,6 @@
 #include "status.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,18 +20,10 @@ static size_t bytes_of(const hkd_device *dev, const hkd_shape *shape, hkd_role r
     return (size_t)hkd_count(shape) * sizeof(float);
 }
 
-static hkd_status out_of_memory(const hkd_cl *cl, size_t bytes, cl_int code) {
-    const hkd_cl_machine *m = &cl->machine;
-    return hkd_fail(HKD_RESOURCES,
-                    "opencl: %zu bytes asked for on %s, which has %llu, %llu of them in use, and gives at most %llu"
-                    " at once (%s); use a smaller batch", bytes, m->name, (unsigned long long)m->memory,
-                    (unsigned long long)cl->used, (unsigned long long)m->largest, hkd_cl_error(code));
-}
-
 static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_role role) {
     hkd_cl *cl = self(dev);
     *out = NULL;
-    if (bytes / sizeof(float) > INT_MAX - HKD_CL_SLACK) return out_of_memory(cl, bytes, CL_INVALID_BUFFER_SIZE);
+    if (bytes / sizeof(float) > INT_MAX - HKD_CL_SLACK) return hkd_cl_out_of_memory(cl, bytes, CL_INVALID_BUFFER_SIZE);
     hkd_buffer *b = malloc(sizeof *b);
     if (!b) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     cl_int code;
@@ -40,11 +31,19 @@ static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_rol
     b->memory = clCreateBuffer(cl->context, CL_MEM_READ_WRITE, bytes + HKD_CL_SLACK, NULL, &code);
     if (code) {
         free(b);
-        return out_of_memory(cl, bytes, code);
+        return hkd_cl_out_of_memory(cl, bytes, code);
     }
     cl->used += bytes + HKD_CL_SLACK;
     *out = b;
     return HKD_OK;
+}
+
+/* A tenth stays with the driver: kernels, alignment, and what other programs hold. */
+static void memory(const hkd_device *dev, size_t *left, size_t *largest) {
+    const hkd_cl *cl = (const hkd_cl *)(const void *)dev;
+    const size_t all = (size_t)(cl->machine.memory / 10 * 9);
+    *left = all > cl->used ? all - cl->used : 0;
+    *largest = (size_t)cl->machine.largest - HKD_CL_SLACK;
 }
 
 static void release(hkd_device *dev, hkd_buffer *b) {
@@ -52,10 +51,6 @@ static void release(hkd_device *dev, hkd_buffer *b) {
     clReleaseMemObject(b->memory); /* the queue keeps it until its commands are done */
     self(dev)->used -= b->bytes + HKD_CL_SLACK;
     free(b);
-}
-
-static hkd_status transfer_failed(const hkd_cl *cl, const char *what, cl_int code) {
-    return hkd_fail(HKD_DEVICE, "opencl: %s %s failed: %s", what, cl->machine.name, hkd_cl_error(code));
 }
 
 static hkd_status upload(hkd_device *dev, const hkd_tensor *to, const void *from, hkd_dtype type) {
@@ -71,7 +66,7 @@ static hkd_status upload(hkd_device *dev, const hkd_tensor *to, const void *from
                                     part ? part : (const float *)from + done, 0, NULL, NULL);
     }
     free(part);
-    return code ? transfer_failed(cl, "writing to", code) : HKD_OK;
+    return code ? hkd_cl_failed(cl, "a transfer to the device", "", code) : HKD_OK;
 }
 
 static hkd_status download(hkd_device *dev, void *to, hkd_dtype type, const hkd_tensor *from) {
@@ -87,7 +82,7 @@ static hkd_status download(hkd_device *dev, void *to, hkd_dtype type, const hkd_
         for (size_t i = 0; part && i < count; i++) ((double *)to)[done + i] = (double)part[i];
     }
     free(part);
-    return code ? transfer_failed(cl, "reading from", code) : HKD_OK;
+    return code ? hkd_cl_failed(cl, "a transfer from the device", "", code) : HKD_OK;
 }
 
 static hkd_status fill(hkd_device *dev, const hkd_tensor *to, double value) {
@@ -100,13 +95,14 @@ static hkd_status copy(hkd_device *dev, const hkd_tensor *to, const hkd_tensor *
     const size_t bytes = bytes_of(dev, &from->shape, from->buffer->role);
     if (!bytes || to->buffer == from->buffer) return HKD_OK;
     const cl_int code = clEnqueueCopyBuffer(cl->queue, from->buffer->memory, to->buffer->memory, 0, 0, bytes, 0, NULL, NULL);
-    return code ? transfer_failed(cl, "copying on", code) : HKD_OK;
+    return code ? hkd_cl_failed(cl, "a copy", "", code) : HKD_OK;
 }
 
 static hkd_status sync(hkd_device *dev) {
     hkd_cl *cl = self(dev);
     const cl_int code = clFinish(cl->queue);
-    return code ? hkd_fail(HKD_DEVICE, "opencl: %s stopped working: %s", cl->machine.name, hkd_cl_error(code)) : HKD_OK;
+    cl->unflushed = 0;
+    return code ? hkd_cl_failed(cl, "the work", "", code) : HKD_OK;
 }
 
 /* ---- calls ---- */
@@ -123,12 +119,9 @@ static bool supports(const hkd_device *dev, const hkd_op *op, bool backward) {
     return row && (backward ? row->backward != NULL : row->forward != NULL);
 }
 
-static size_t workspace(const hkd_device *dev, const hkd_call *call, bool backward) {
+static void workspace(const hkd_device *dev, const hkd_call *call, bool backward, size_t part[HKD_WORKSPACES]) {
     const hkd_cl_op *row = find(call->op);
-    size_t need[HKD_CL_SCRATCH] = {0}, sum = 0;
-    if (row && row->scratch) row->scratch((const hkd_cl *)(const void *)dev, call, backward, need);
-    for (int i = 0; i < HKD_CL_SCRATCH; i++) sum += need[i];
-    return sum;
+    if (row && row->scratch) row->scratch((const hkd_cl *)(const void *)dev, call, backward, part);
 }
 
 static hkd_status make_room(hkd_cl *cl, const hkd_cl_op *row, const hkd_call *call, bool backward) {
@@ -168,19 +161,6 @@ static void close_device(hkd_device *dev) {
     free(cl);
 }
 
-static hkd_status nothing_found(void) {
-    errno = 0;
-    FILE *node = fopen("/dev/dri/renderD128", "r+b");
-    const bool refused = !node && errno == EACCES;
-    if (node) fclose(node);
-    if (refused)
-        return hkd_fail(HKD_DEVICE,
-                        "opencl: no device found, and /dev/dri/renderD128 may not be opened; add yourself to the groups"
-                        " render and video, then log in again");
-    return hkd_fail(HKD_DEVICE, "opencl: no device found; install your driver's OpenCL package (rocm-opencl-runtime,"
-                    " intel-opencl-icd, mesa-opencl-icd; pocl-opencl-icd for any processor)");
-}
-
 static bool contains(const char *text, const char *part) {
     for (; *text; text++) {
         size_t i = 0;
@@ -193,13 +173,14 @@ static bool contains(const char *text, const char *part) {
 static hkd_status choose(hkd_cl_machine *out, const char *which) {
     hkd_cl_machine *list;
     int count, at = 0;
-    const hkd_status status = hkd_cl_machines(&list, &count);
+    char empty[256];
+    const hkd_status status = hkd_cl_machines(&list, &count, empty, sizeof empty);
     if (status) return status;
-    if (!count) return nothing_found();
+    if (!count) return hkd_cl_no_device(empty, "/dev");
     if (which && *which) {
         char *end;
         const long index = strtol(which, &end, 10);
-        if (!*end) at = index < 0 || index >= count ? count : (int)index;
+        if (!*end && index >= 0 && index < count) at = (int)index; /* a larger number may be part of a name */
         else while (at < count && !contains(list[at].name, which) && !contains(list[at].platform_name, which)) at++;
     }
     if (at < count) *out = list[at];
@@ -231,9 +212,9 @@ static hkd_status start(hkd_cl *cl) {
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)cl->machine.platform, 0};
     cl_int code;
     cl->context = clCreateContext(properties, 1, &cl->machine.id, NULL, NULL, &code);
-    if (code) return hkd_fail(HKD_DEVICE, "opencl: %s cannot be opened: code %d", cl->machine.name, code);
+    if (code) return hkd_cl_failed(cl, "opening", "", code);
     cl->queue = clCreateCommandQueue(cl->context, cl->machine.id, 0, &code);
-    if (code) return hkd_fail(HKD_DEVICE, "opencl: %s gives no queue: code %d", cl->machine.name, code);
+    if (code) return hkd_cl_failed(cl, "making a queue", "", code);
     return hkd_cl_build(cl, true);
 }
 
@@ -250,8 +231,11 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
     *cl = (hkd_cl){
         .base = {.kind = "opencl", .separate_buffers = true, .bytes = bytes_of, .alloc = alloc, .release = release,
                  .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
-                 .workspace = workspace, .forward = forward, .backward = backward, .close = close_device},
+                 .workspace = workspace, .memory = memory, .forward = forward, .backward = backward, .close = close_device},
         .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,
+        /* A CPU's driver keeps its own cache, and asking PoCL for the binary would make it compile every kernel at once. */
+        .keeps_binaries = !(machine.type & CL_DEVICE_TYPE_CPU), .unproved = options->force,
+        .most_work = 1e9, .most_visits = 1 << 25, /* a tenth of a second at 20 GFLOP/s, or at 10 GB/s */
     };
     snprintf(cl->base.name, sizeof cl->base.name, "%.80s, driver %.30s", machine.name, machine.driver);
     set_options(cl);

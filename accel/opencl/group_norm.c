@@ -25,19 +25,20 @@ static void scratch(const hkd_cl *cl, const hkd_call *call, bool backward, size_
 
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     const dims d = dims_of(call);
-    return hkd_cl_rows(cl, "group_norm", d.n * d.groups, hkd_cl_tensor(&call->out[0]), hkd_cl_tensor(&call->in[X]),
-                       hkd_cl_tensor(&call->in[GAMMA]), hkd_cl_tensor(&call->in[BETA]), hkd_cl_int(d.channels),
-                       hkd_cl_int(d.area), hkd_cl_int(d.groups), hkd_cl_real(call->p[EPS]));
+    return hkd_cl_rows(cl, "group_norm", d.n * d.groups, 3 * d.channels * d.area,
+                       hkd_cl_tensor(&call->out[0]), hkd_cl_tensor(&call->in[X]), hkd_cl_tensor(&call->in[GAMMA]),
+                       hkd_cl_tensor(&call->in[BETA]), hkd_cl_int(d.channels), hkd_cl_int(d.area), hkd_cl_int(d.groups),
+                       hkd_cl_real(call->p[EPS]));
 }
 
 static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
     const dims d = dims_of(call);
     hkd_buffer *to_gamma = cl->scratch[TO_GAMMA], *to_beta = cl->scratch[TO_BETA];
-    hkd_status status = hkd_cl_rows(cl, "group_norm_grad", d.n * d.groups, hkd_cl_tensor(&call->grad[X]),
-                                    hkd_cl_memory(to_gamma), hkd_cl_memory(to_beta), hkd_cl_tensor(&call->up[0]),
-                                    hkd_cl_tensor(&call->in[X]), hkd_cl_tensor(&call->in[GAMMA]), hkd_cl_int(d.channels),
-                                    hkd_cl_int(d.area), hkd_cl_int(d.groups), hkd_cl_real(call->p[EPS]),
-                                    hkd_cl_int(call->accumulate[X]));
+    hkd_status status = hkd_cl_rows(cl, "group_norm_grad", d.n * d.groups, 4 * d.channels * d.area,
+                                    hkd_cl_tensor(&call->grad[X]), hkd_cl_memory(to_gamma), hkd_cl_memory(to_beta),
+                                    hkd_cl_tensor(&call->up[0]), hkd_cl_tensor(&call->in[X]),
+                                    hkd_cl_tensor(&call->in[GAMMA]), hkd_cl_int(d.channels), hkd_cl_int(d.area),
+                                    hkd_cl_int(d.groups), hkd_cl_real(call->p[EPS]), hkd_cl_int(call->accumulate[X]));
     if (!status && call->grad[GAMMA].buffer)
         status = hkd_cl_fold(cl, call->grad[GAMMA].buffer, to_gamma, d.n, d.c, HKD_CL_GROUP, call->accumulate[GAMMA]);
     if (!status && call->grad[BETA].buffer)

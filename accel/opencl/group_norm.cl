@@ -22,7 +22,7 @@ inline group_norm_moments group_norm_moments_of(global const float *x, const int
 kernel void group_norm(global float *y, global const float *x, global const float *gamma, global const float *beta,
                        const int channels, const int area, const int groups, const float eps) {
     local float shared[LANES];
-    const int row = get_group_id(0), first = row % groups * channels;
+    const int row = group_row(), first = row % groups * channels;
     x += row * channels * area;
     y += row * channels * area;
     const group_norm_moments of = group_norm_moments_of(x, channels * area, eps, shared);
@@ -38,7 +38,7 @@ kernel void group_norm_grad(global float *dx, global float *dgamma, global float
                             global const float *x, global const float *gamma, const int channels, const int area,
                             const int groups, const float eps, const int accumulate) {
     local float shared[LANES];
-    const int row = get_group_id(0), first = row % groups * channels, length = channels * area;
+    const int row = group_row(), first = row % groups * channels, length = channels * area;
     x += row * length;
     dy += row * length;
     const group_norm_moments of = group_norm_moments_of(x, length, eps, shared);

@@ -3,6 +3,7 @@
 
 #include "status.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,17 +53,28 @@ static void insert(hkd_cl_machine *list, int count, hkd_cl_machine m) {
     list[at] = m;
 }
 
-hkd_status hkd_cl_machines(hkd_cl_machine **out, int *count) {
+static void add_name(char *list, size_t size, cl_platform_id platform) {
+    char name[128] = "";
+    const size_t length = strlen(list);
+    clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+    snprintf(list + length, size - length, "%s%s", length ? ", " : "", name);
+}
+
+hkd_status hkd_cl_machines(hkd_cl_machine **out, int *count, char *empty, size_t size) {
     cl_platform_id platforms[MOST_PLATFORMS];
     cl_device_id ids[MOST_DEVICES];
     cl_uint platform_count = 0;
     *out = NULL;
     *count = 0;
+    *empty = 0;
     if (clGetPlatformIDs(MOST_PLATFORMS, platforms, &platform_count)) return HKD_OK; /* -1001: the loader knows no platform */
     if (platform_count > MOST_PLATFORMS) platform_count = MOST_PLATFORMS;
     for (cl_uint p = 0; p < platform_count; p++) {
         cl_uint found = 0;
-        if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MOST_DEVICES, ids, &found) || !found) continue;
+        if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MOST_DEVICES, ids, &found) || !found) {
+            add_name(empty, size, platforms[p]);
+            continue;
+        }
         if (found > MOST_DEVICES) found = MOST_DEVICES;
         hkd_cl_machine *longer = realloc(*out, ((size_t)*count + found) * sizeof **out);
         if (!longer) {

@@ -19,11 +19,15 @@ typedef struct {
 } hkd_cl_machine;
 
 /* All devices of all platforms: GPUs with memory of their own, GPUs that share the host's, accelerators, CPUs. The position in
- * this list is the index that people use. The caller frees *out. No platform at all is not an error: *count is 0. */
-hkd_status hkd_cl_machines(hkd_cl_machine **out, int *count);
+ * this list is the index that people use. The caller frees *out. No platform at all is not an error: *count is 0. `empty`: the
+ * names of platforms without a device. */
+hkd_status hkd_cl_machines(hkd_cl_machine **out, int *count, char *empty, size_t size);
 
 /* Open the best device (which NULL or ""), the one with this index, or the first whose name contains this text.
  * options->isa: "cpu" or "gpu" forces a profile. */
 hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd_device_options *options);
+
+/* What people should know about an open OpenCL device before they use it; "": nothing. */
+void hkd_cl_remark(char *text, size_t size, const hkd_device *dev);
 
 #endif

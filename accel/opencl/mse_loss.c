@@ -11,15 +11,17 @@ static int64_t size_of(const hkd_call *call) {
 }
 
 hkd_status hkd_cl_loss(hkd_cl *cl, const char *kernel, const hkd_call *call, double kind, double setting) {
-    return hkd_cl_rows(cl, kernel, call->in[X].shape.dim[0], hkd_cl_tensor(&call->out[0]), hkd_cl_tensor(&call->in[X]),
-                       hkd_cl_tensor(&call->in[Y]), hkd_cl_tensor(&call->in[SIGMA]), hkd_cl_int(size_of(call)),
+    const int64_t n = call->in[X].shape.dim[0], size = size_of(call);
+    return hkd_cl_rows(cl, kernel, n, 2 * size, hkd_cl_tensor(&call->out[0]), hkd_cl_tensor(&call->in[X]),
+                       hkd_cl_tensor(&call->in[Y]), hkd_cl_tensor(&call->in[SIGMA]), hkd_cl_int(size),
                        hkd_cl_int((int64_t)kind), hkd_cl_real(setting));
 }
 
 hkd_status hkd_cl_loss_grad(hkd_cl *cl, const char *kernel, const hkd_call *call, double kind, double setting) {
-    return hkd_cl_rows(cl, kernel, call->in[X].shape.dim[0], hkd_cl_tensor(&call->grad[X]), hkd_cl_tensor(&call->grad[Y]),
+    const int64_t n = call->in[X].shape.dim[0], size = size_of(call);
+    return hkd_cl_rows(cl, kernel, n, 4 * size, hkd_cl_tensor(&call->grad[X]), hkd_cl_tensor(&call->grad[Y]),
                        hkd_cl_tensor(&call->up[0]), hkd_cl_tensor(&call->in[X]), hkd_cl_tensor(&call->in[Y]),
-                       hkd_cl_tensor(&call->in[SIGMA]), hkd_cl_int(size_of(call)), hkd_cl_int((int64_t)kind),
+                       hkd_cl_tensor(&call->in[SIGMA]), hkd_cl_int(size), hkd_cl_int((int64_t)kind),
                        hkd_cl_real(setting), hkd_cl_int(call->accumulate[X]), hkd_cl_int(call->accumulate[Y]));
 }
 

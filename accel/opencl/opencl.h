@@ -15,7 +15,7 @@
 #include "contract.h"
 #include "machines.h"
 
-enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = 4 };
+enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = HKD_WORKSPACES };
 
 struct hkd_buffer {
     cl_mem memory;
@@ -41,9 +41,14 @@ typedef struct {
     cl_context context;
     cl_command_queue queue;
     cl_program program;
+    bool unproved;                             /* used without its self-check */
+    bool keeps_binaries;                       /* compiled programs go to the cache */
     bool from_cache;                           /* a driver may misread its own binary: such a program is checked every time */
     hkd_cl_kernel kernels[256];
     int kernel_count;
+    double most_work;                          /* multiply-adds of one launch of contract, and elements that another kernel */
+    int64_t most_visits;                       /* reads in one: long launches make a display driver reset its GPU */
+    int unflushed;                             /* launches since the driver was last told to begin */
     size_t used;                               /* bytes allocated */
     hkd_buffer *scratch[HKD_CL_SCRATCH];       /* each grows to the largest call */
     hkd_tensor frequencies;                    /* of positional_embedding, and the parameters they belong to */
@@ -73,8 +78,20 @@ bool hkd_cl_was_checked(const hkd_cl *cl);
 void hkd_cl_remember_check(const hkd_cl *cl);
 bool hkd_cl_recall_program(const hkd_cl *cl, unsigned char **bytes, size_t *size); /* to be freed; false: none */
 void hkd_cl_remember_program(const hkd_cl *cl, const unsigned char *bytes, size_t size);
-/* "CL_OUT_OF_RESOURCES (-5)" */
-const char *hkd_cl_error(cl_int code);
+bool hkd_cl_keep_log(char *path, size_t size, const hkd_cl *cl, const char *log); /* of the compiler; says where */
+
+/* messages.c. "CL_OUT_OF_RESOURCES (-5)", written to `text` */
+enum { HKD_CL_TEXT = 80 };
+const char *hkd_cl_error(char text[HKD_CL_TEXT], cl_int code);
+/* HKD_RESOURCES: a buffer of so many bytes was refused. */
+hkd_status hkd_cl_out_of_memory(const hkd_cl *cl, size_t bytes, cl_int code);
+/* `what``name` failed: HKD_RESOURCES where the code means that memory lacks, else HKD_DEVICE. */
+hkd_status hkd_cl_failed(const hkd_cl *cl, const char *what, const char *name, cl_int code);
+hkd_status hkd_cl_build_failed(const hkd_cl *cl, const char *log, cl_int code);
+/* HKD_DEVICE and why there is none. `folder` is /dev. */
+hkd_status hkd_cl_no_device(const char *empty_platforms, const char *folder);
+/* Does a GPU's device file exist that this user may not open? Its path. */
+bool hkd_cl_forbidden_node(char *path, size_t size, const char *folder);
 
 /* ---- launching a kernel ---------------------------------------------------------------------------------------------- */
 
@@ -102,15 +119,19 @@ static inline hkd_cl_arg hkd_cl_real(double v) { return (hkd_cl_arg){.size = siz
 hkd_status hkd_cl_launch(hkd_cl *cl, const char *kernel, const size_t groups[3], size_t local, const hkd_cl_arg *args,
                          int count);
 /* The shapes of launches. Items: at least `n` work-items, the kernel ignores those beyond. Runs: one work-item for every
- * run of cl->width elements of every row. Rows: one group of cl->lanes work-items for each of n rows. */
-hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *kernel, int64_t n, const hkd_cl_arg *args, int count);
-hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *kernel, int64_t n, const hkd_cl_arg *args, int count);
+ * run of cl->width elements of every row. Rows: one group of cl->lanes work-items for each of n rows.
+ * `visits`: elements that one item or row reads; deep runs: vectors that one run reads. Work beyond cl->most_visits is cut into
+ * several launches. */
+hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *kernel, int64_t n, int64_t visits, const hkd_cl_arg *args, int count);
+hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *kernel, int64_t n, int64_t visits, const hkd_cl_arg *args, int count);
 
 #define HKD_CL_ARGS(...) (const hkd_cl_arg[]){__VA_ARGS__}, (int)(sizeof((hkd_cl_arg[]){__VA_ARGS__}) / sizeof(hkd_cl_arg))
-#define hkd_cl_items(cl, kernel, n, ...) hkd_cl_launch_items(cl, kernel, n, HKD_CL_ARGS(__VA_ARGS__))
-#define hkd_cl_runs(cl, kernel, rows, length, ...) \
-    hkd_cl_launch_items(cl, kernel, (rows) * (((length) + (cl)->width - 1) / (cl)->width), HKD_CL_ARGS(__VA_ARGS__))
-#define hkd_cl_rows(cl, kernel, n, ...) hkd_cl_launch_rows(cl, kernel, n, HKD_CL_ARGS(__VA_ARGS__))
+#define hkd_cl_deep_items(cl, kernel, n, visits, ...) hkd_cl_launch_items(cl, kernel, n, visits, HKD_CL_ARGS(__VA_ARGS__))
+#define hkd_cl_items(cl, kernel, n, ...) hkd_cl_deep_items(cl, kernel, n, 16, __VA_ARGS__) /* a window's worth */
+#define hkd_cl_deep_runs(cl, kernel, rows, length, depth, ...) \
+    hkd_cl_deep_items(cl, kernel, (rows) * (((length) + (cl)->width - 1) / (cl)->width), (depth) * (cl)->width, __VA_ARGS__)
+#define hkd_cl_runs(cl, kernel, rows, length, ...) hkd_cl_deep_runs(cl, kernel, rows, length, 1, __VA_ARGS__)
+#define hkd_cl_rows(cl, kernel, n, visits, ...) hkd_cl_launch_rows(cl, kernel, n, visits, HKD_CL_ARGS(__VA_ARGS__))
 
 /* ---- what several operators share ------------------------------------------------------------------------------------ */
 

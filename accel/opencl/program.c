@@ -11,46 +11,27 @@ extern const unsigned char hkd_cl_source[];
 extern const size_t hkd_cl_source_size;
 
 enum { ITEMS = 256 }; /* work-items per group of an element-wise launch, where the device allows so many */
+enum { FLUSH = 64 };  /* launches */
 
-const char *hkd_cl_error(cl_int code) {
-    static const struct {
-        cl_int code;
-        const char *name;
-    } known[] = {
-        {CL_DEVICE_NOT_AVAILABLE, "CL_DEVICE_NOT_AVAILABLE (-2)"},
-        {CL_COMPILER_NOT_AVAILABLE, "CL_COMPILER_NOT_AVAILABLE (-3)"},
-        {CL_MEM_OBJECT_ALLOCATION_FAILURE, "CL_MEM_OBJECT_ALLOCATION_FAILURE (-4)"},
-        {CL_OUT_OF_RESOURCES, "CL_OUT_OF_RESOURCES (-5)"},
-        {CL_OUT_OF_HOST_MEMORY, "CL_OUT_OF_HOST_MEMORY (-6)"},
-        {CL_BUILD_PROGRAM_FAILURE, "CL_BUILD_PROGRAM_FAILURE (-11)"},
-        {CL_INVALID_KERNEL_NAME, "CL_INVALID_KERNEL_NAME (-46)"},
-        {CL_INVALID_ARG_SIZE, "CL_INVALID_ARG_SIZE (-51)"},
-        {CL_INVALID_KERNEL_ARGS, "CL_INVALID_KERNEL_ARGS (-52)"},
-        {CL_INVALID_WORK_GROUP_SIZE, "CL_INVALID_WORK_GROUP_SIZE (-54)"},
-        {CL_INVALID_BUFFER_SIZE, "CL_INVALID_BUFFER_SIZE (-61)"},
-        {-1001, "no platform (-1001)"},
-    };
-    static const struct {
-        char text[24];
-    } none = {"an OpenCL error"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].code == code) return known[i].name;
-    return none.text;
+/* The log may be long: a message has room for its first error, from the file and line it names; the rest goes to a file. */
+hkd_status hkd_cl_build_failed(const hkd_cl *cl, const char *log, cl_int code) {
+    const char *text = *log ? log : "the driver left no log; its compiler may be missing or not match the driver";
+    const char *error = strstr(text, "error");
+    char shown[640], path[1024], where[1100] = "", *end = shown;
+    while (error && error > text && error[-1] != '\n') error--;
+    if (hkd_cl_keep_log(path, sizeof path, cl, log)) snprintf(where, sizeof where, "; the whole log: %s", path);
+    for (const char *c = error ? error : text; *c && end < shown + sizeof shown - 1; c++) *end++ = *c == '\n' ? ' ' : *c;
+    *end = 0;
+    return hkd_fail(HKD_DEVICE, "opencl: the kernels do not build on %s, driver %s: %s: %s%s", cl->machine.name,
+                    cl->machine.driver, hkd_cl_error((char[HKD_CL_TEXT]){0}, code), shown, where);
 }
 
-/* The log may be long: its first error, from the file and line it names, is what a message has room for. */
-static hkd_status build_failure(hkd_cl *cl, cl_int code) {
+static hkd_status build_failure(const hkd_cl *cl, cl_int code) {
     size_t size = 0;
     clGetProgramBuildInfo(cl->program, cl->machine.id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
     char *log = calloc(size + 1, 1);
     if (log) clGetProgramBuildInfo(cl->program, cl->machine.id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
-    const char *text = log && *log ? log : "the driver left no log; its compiler may be missing or not match the driver";
-    const char *error = strstr(text, "error");
-    while (error && error > text && error[-1] != '\n') error--;
-    for (char *c = log; c && *c; c++)
-        if (*c == '\n') *c = ' ';
-    const hkd_status status = hkd_fail(HKD_DEVICE, "opencl: the kernels do not build on %s: code %d: %.700s", cl->machine.name,
-                                       code, error ? error : text);
+    const hkd_status status = hkd_cl_build_failed(cl, log ? log : "", code);
     free(log);
     return status;
 }
@@ -81,18 +62,16 @@ static void keep_binary(const hkd_cl *cl) {
     free(bytes);
 }
 
-/* A CPU's driver keeps its own cache, and asking PoCL for the binary would make it compile every kernel at once. */
 hkd_status hkd_cl_build(hkd_cl *cl, bool use_cache) {
-    const bool cached = !(cl->machine.type & CL_DEVICE_TYPE_CPU);
-    cl->from_cache = cached && use_cache && build_cached(cl);
+    cl->from_cache = cl->keeps_binaries && use_cache && build_cached(cl);
     if (cl->from_cache) return HKD_OK;
     const char *source = (const char *)hkd_cl_source;
     cl_int code;
     cl->program = clCreateProgramWithSource(cl->context, 1, &source, &hkd_cl_source_size, &code);
-    if (code) return hkd_fail(HKD_DEVICE, "opencl: no program could be made on %s: code %d", cl->machine.name, code);
+    if (code) return hkd_cl_failed(cl, "making the program", "", code);
     code = compile(cl);
     if (code) return build_failure(cl, code);
-    if (cached) keep_binary(cl);
+    if (cl->keeps_binaries) keep_binary(cl);
     return HKD_OK;
 }
 
@@ -113,7 +92,7 @@ static hkd_status kernel_of(hkd_cl *cl, const char *name, hkd_cl_kernel **out) {
         return hkd_fail(HKD_DEVICE, "opencl: no room for kernel '%s'", name);
     cl_int code;
     hkd_cl_kernel k = {.name = name, .kernel = clCreateKernel(cl->program, name, &code)};
-    if (code) return hkd_fail(HKD_DEVICE, "opencl: kernel '%s': %s", name, hkd_cl_error(code));
+    if (code) return hkd_cl_failed(cl, "taking from the program kernel ", name, code);
     if (clGetKernelWorkGroupInfo(k.kernel, cl->machine.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof k.group, &k.group, NULL))
         k.group = 1;
     *out = &cl->kernels[cl->kernel_count];
@@ -121,8 +100,17 @@ static hkd_status kernel_of(hkd_cl *cl, const char *name, hkd_cl_kernel **out) {
     return HKD_OK;
 }
 
-hkd_status hkd_cl_launch(hkd_cl *cl, const char *name, const size_t groups[3], size_t local, const hkd_cl_arg *args,
-                         int count) {
+/* Some drivers collect commands without end, and then run them as one piece. */
+static cl_int enqueue(hkd_cl *cl, cl_kernel kernel, const size_t first[3], const size_t global[3], const size_t local[3]) {
+    const cl_int code = clEnqueueNDRangeKernel(cl->queue, kernel, 3, first, global, local, 0, NULL, NULL);
+    if (code || ++cl->unflushed < FLUSH) return code;
+    cl->unflushed = 0;
+    return clFlush(cl->queue);
+}
+
+/* Groups along x from `first` on. */
+static hkd_status launch_from(hkd_cl *cl, const char *name, size_t first, const size_t groups[3], size_t local,
+                              const hkd_cl_arg *args, int count) {
     hkd_cl_kernel *k;
     const hkd_status status = kernel_of(cl, name, &k);
     if (status) return status;
@@ -133,35 +121,51 @@ hkd_status hkd_cl_launch(hkd_cl *cl, const char *name, const size_t groups[3], s
     for (int i = 0; i < count; i++) {
         const void *value = args[i].structure ? args[i].structure : (const void *)&args[i].value;
         const cl_int code = clSetKernelArg(k->kernel, (cl_uint)i, args[i].size, value);
-        if (code) return hkd_fail(HKD_DEVICE, "opencl: kernel '%s', argument %d: %s", name, i, hkd_cl_error(code));
+        if (code) return hkd_cl_failed(cl, "giving arguments to kernel ", name, code);
     }
-    const size_t global[3] = {groups[0] * local, groups[1], groups[2]}, locals[3] = {local, 1, 1};
-    const cl_int code = clEnqueueNDRangeKernel(cl->queue, k->kernel, 3, NULL, global, locals, 0, NULL, NULL);
-    if (code) return hkd_fail(HKD_DEVICE, "opencl: kernel '%s': %s", name, hkd_cl_error(code));
-    return HKD_OK;
+    const size_t offset[3] = {first * local, 0, 0}, global[3] = {groups[0] * local, groups[1], groups[2]};
+    const size_t locals[3] = {local, 1, 1};
+    const cl_int code = enqueue(cl, k->kernel, first ? offset : NULL, global, locals);
+    return code ? hkd_cl_failed(cl, "kernel ", name, code) : HKD_OK;
 }
 
-hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *name, int64_t n, const hkd_cl_arg *args, int count) {
+hkd_status hkd_cl_launch(hkd_cl *cl, const char *name, const size_t groups[3], size_t local, const hkd_cl_arg *args,
+                         int count) {
+    return launch_from(cl, name, 0, groups, local, args, count);
+}
+
+/* `groups` groups, of which each reads `visits` elements. */
+static hkd_status launch_pieces(hkd_cl *cl, const char *name, int64_t groups, int64_t visits, size_t local,
+                                const hkd_cl_arg *args, int count) {
+    const int64_t fit = cl->most_visits / (visits > 0 ? visits : 1), step = fit > 0 ? fit : 1;
+    hkd_status status = HKD_OK;
+    for (int64_t first = 0; !status && first < groups; first += step) {
+        const size_t piece[3] = {(size_t)(groups - first < step ? groups - first : step), 1, 1};
+        status = launch_from(cl, name, (size_t)first, piece, local, args, count);
+    }
+    return status;
+}
+
+hkd_status hkd_cl_launch_items(hkd_cl *cl, const char *name, int64_t n, int64_t visits, const hkd_cl_arg *args, int count) {
     hkd_cl_kernel *k;
     const hkd_status status = kernel_of(cl, name, &k);
     if (status) return status;
-    size_t local = ITEMS;
-    while (local > k->group) local /= 2;
-    const size_t groups[3] = {((size_t)n + local - 1) / local, 1, 1};
-    return hkd_cl_launch(cl, name, groups, local, args, count);
+    int64_t local = ITEMS;
+    while (local > (int64_t)k->group) local /= 2;
+    return launch_pieces(cl, name, (n + local - 1) / local, visits * local, (size_t)local, args, count);
 }
 
-hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *name, int64_t n, const hkd_cl_arg *args, int count) {
-    const size_t groups[3] = {(size_t)n, 1, 1};
-    return hkd_cl_launch(cl, name, groups, (size_t)cl->lanes, args, count);
+hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *name, int64_t n, int64_t visits, const hkd_cl_arg *args, int count) {
+    return launch_pieces(cl, name, n, visits, (size_t)cl->lanes, args, count);
 }
 
 hkd_status hkd_cl_sum_rows(hkd_cl *cl, hkd_buffer *sums, const hkd_buffer *x, int64_t rows, int64_t length, bool accumulate) {
-    return hkd_cl_rows(cl, "sum_rows", rows, hkd_cl_memory(sums), hkd_cl_memory(x), hkd_cl_int(length), hkd_cl_int(accumulate));
+    return hkd_cl_rows(cl, "sum_rows", rows, length, hkd_cl_memory(sums), hkd_cl_memory(x), hkd_cl_int(length),
+                       hkd_cl_int(accumulate));
 }
 
 hkd_status hkd_cl_fold(hkd_cl *cl, hkd_buffer *to, const hkd_buffer *x, int64_t n, int64_t count, int64_t group,
                        bool accumulate) {
-    return hkd_cl_runs(cl, "fold", 1, count, hkd_cl_memory(to), hkd_cl_memory(x), hkd_cl_int(1), hkd_cl_int(count),
+    return hkd_cl_deep_runs(cl, "fold", 1, count, n, hkd_cl_memory(to), hkd_cl_memory(x), hkd_cl_int(1), hkd_cl_int(count),
                        hkd_cl_int(n), hkd_cl_int(group), hkd_cl_int(accumulate));
 }

@@ -2,8 +2,8 @@
 
 kernel void softmax(global float *y, global const float *x, const int length) {
     local float shared[LANES];
-    x += get_group_id(0) * length;
-    y += get_group_id(0) * length;
+    x += group_row() * length;
+    y += group_row() * length;
     vec largest = -INFINITY, total = 0.0f;
     FOR_ROW(at, length) largest = fmax(largest, row_part(x, at, length, -INFINITY));
     const float top = row_max(largest, shared);
@@ -15,9 +15,9 @@ kernel void softmax(global float *y, global const float *x, const int length) {
 kernel void softmax_grad(global float *dx, global const float *dy, global const float *y, const int length,
                          const int accumulate) {
     local float shared[LANES];
-    y += get_group_id(0) * length;
-    dy += get_group_id(0) * length;
-    dx += get_group_id(0) * length;
+    y += group_row() * length;
+    dy += group_row() * length;
+    dx += group_row() * length;
     vec part = 0.0f;
     FOR_ROW(at, length) part = fma(row_part(y, at, length, 0.0f), row_part(dy, at, length, 0.0f), part);
     const float d = row_sum(part, shared);

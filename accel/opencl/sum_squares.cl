@@ -2,14 +2,14 @@
 
 kernel void sum_squares(global float *parts, global const float *x, const int count, const int length) {
     local float shared[LANES];
-    const int first = (int)get_group_id(0) * length, size = min(length, count - first);
+    const int first = group_row() * length, size = min(length, count - first);
     vec squares = 0.0f;
     FOR_ROW(at, size) {
         const vec v = row_part(x + first, at, size, 0.0f);
         squares = fma(v, v, squares);
     }
     const float sum = row_sum(squares, shared);
-    if (get_local_id(0) == 0) parts[get_group_id(0)] = sum;
+    if (get_local_id(0) == 0) parts[group_row()] = sum;
 }
 
 kernel void sum_squares_grad(global float *dx, global const float *dy, global const float *x, const int rows, const int length,

@@ -14,6 +14,7 @@ typedef struct hkd_buffer hkd_buffer; /* memory on a device; each device defines
  * Weights may carry derived forms (packed, transformed); every write to a weight through this interface voids them. */
 typedef enum { HKD_ACTIVATION, HKD_WEIGHT, HKD_STATE } hkd_role;
 typedef enum { HKD_F32, HKD_F64 } hkd_dtype;
+enum { HKD_WORKSPACES = 4 };
 
 typedef struct {
     hkd_shape shape;
@@ -55,7 +56,10 @@ struct hkd_device {
     hkd_status (*sync)(hkd_device *dev);
 
     bool (*supports)(const hkd_device *dev, const hkd_op *op, bool backward);
-    size_t (*workspace)(const hkd_device *dev, const hkd_call *call, bool backward); /* scratch bytes, for the prediction */
+    /* Scratch bytes of a call, for the prediction; the device keeps each of the parts at the largest that it has met. */
+    void (*workspace)(const hkd_device *dev, const hkd_call *call, bool backward, size_t part[HKD_WORKSPACES]);
+    /* Bytes that can still be allocated, and at most at once. NULL: the host's, which nobody counts. */
+    void (*memory)(const hkd_device *dev, size_t *left, size_t *largest);
     hkd_status (*forward)(hkd_device *dev, const hkd_call *call);
     hkd_status (*backward)(hkd_device *dev, const hkd_call *call);
     /* Prepare the weights of this forward call once, for many runs of it: they keep only the form that it reads. Until the

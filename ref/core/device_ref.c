@@ -74,9 +74,8 @@ static bool supports(const hkd_device *dev, const hkd_op *op, bool backward) {
     return backward ? op->backward != NULL : op->forward != NULL;
 }
 
-static size_t workspace(const hkd_device *dev, const hkd_call *call, bool backward) {
-    (void)dev, (void)call, (void)backward;
-    return 0;
+static void workspace(const hkd_device *dev, const hkd_call *call, bool backward, size_t part[HKD_WORKSPACES]) {
+    (void)dev, (void)call, (void)backward, (void)part; /* none */
 }
 
 static double *data(const hkd_tensor *t) { return t->buffer ? t->buffer->data : NULL; }

@@ -353,11 +353,29 @@ size_t hkd_plan_bytes(const hkd_plan *plan) {
     return total;
 }
 
-size_t hkd_plan_workspace(const hkd_plan *plan) {
-    size_t most = 0;
+/* Each part as large as any step needs it. */
+static void workspace_parts(const hkd_plan *plan, size_t most[HKD_WORKSPACES]) {
     for (int i = 0; i < plan->n_steps; i++) {
-        const size_t need = plan->dev->workspace(plan->dev, &plan->steps[i].on_device, plan->steps[i].backward);
-        if (need > most) most = need;
+        size_t need[HKD_WORKSPACES] = {0};
+        plan->dev->workspace(plan->dev, &plan->steps[i].on_device, plan->steps[i].backward, need);
+        for (int k = 0; k < HKD_WORKSPACES; k++)
+            if (need[k] > most[k]) most[k] = need[k];
     }
-    return most;
+}
+
+size_t hkd_plan_workspace(const hkd_plan *plan) {
+    size_t part[HKD_WORKSPACES] = {0}, total = 0;
+    workspace_parts(plan, part);
+    for (int k = 0; k < HKD_WORKSPACES; k++) total += part[k];
+    return total;
+}
+
+size_t hkd_plan_largest(const hkd_plan *plan) {
+    size_t part[HKD_WORKSPACES] = {0}, largest = 0;
+    workspace_parts(plan, part);
+    for (int k = 0; k < HKD_WORKSPACES; k++)
+        if (part[k] > largest) largest = part[k];
+    for (int i = 0; i < plan->n_slots; i++)
+        if (plan->slot_bytes[i] > largest) largest = plan->slot_bytes[i];
+    return largest;
 }

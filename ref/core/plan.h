@@ -47,6 +47,7 @@ hkd_status hkd_plan_freeze(hkd_plan *plan);
 hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char **name);
 
 size_t hkd_plan_bytes(const hkd_plan *plan);     /* memory of all slots */
-size_t hkd_plan_workspace(const hkd_plan *plan); /* largest scratch of any step */
+size_t hkd_plan_largest(const hkd_plan *plan);   /* of the largest slot, or of the largest part of the scratch */
+size_t hkd_plan_workspace(const hkd_plan *plan); /* scratch that all steps share */
 
 #endif

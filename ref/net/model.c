@@ -188,13 +188,17 @@ static void free_plan(struct hkd_model_plan *p) {
     free(p);
 }
 
-void hkd_model_free(hkd_model *m) {
-    if (!m) return;
+static void free_plans(hkd_model *m) {
     while (m->plans) {
         struct hkd_model_plan *next = m->plans->next;
         free_plan(m->plans);
         m->plans = next;
     }
+}
+
+void hkd_model_free(hkd_model *m) {
+    if (!m) return;
+    free_plans(m);
     hkd_weights_free(m->weights);
     free(m);
 }
@@ -283,9 +287,28 @@ static hkd_status put_scalars(const pass *s, const hkd_model_input *in) {
     return status;
 }
 
+int64_t hkd_smaller_pass(int64_t n, bool gradient) {
+    if (!gradient) return n > 4 ? (n / 2 + 3) / 4 * 4 : n / 2;
+    int64_t fewer = (n - 1) / 4 * 4;
+    while (fewer > 0 && n % fewer) fewer -= 4;
+    return fewer;
+}
+
+/* A plan for the pass; when there is no room for it, without the plans that were kept, then for fewer images. */
+static hkd_status plan_in_room(pass *s, bool augment, hkd_run run, bool gradient) {
+    for (;;) {
+        const hkd_model_options o = {.run = run, .n = s->n, .augment = augment};
+        const bool alone = !s->m->plans;
+        const hkd_status status = plan_for(s->m, &s->p, &o, gradient);
+        const int64_t fewer = alone ? hkd_smaller_pass(s->n, gradient) : s->n;
+        if (status != HKD_RESOURCES || !fewer) return status;
+        free_plans(s->m);
+        if (alone) s->m->batch = s->n = fewer;
+    }
+}
+
 static hkd_status start(pass *s, const hkd_model_input *in, hkd_run run, bool gradient) {
-    const hkd_model_options o = {.run = run, .n = s->n, .augment = in->augment_labels != NULL};
-    hkd_status status = plan_for(s->m, &s->p, &o, gradient);
+    hkd_status status = plan_in_room(s, in->augment_labels != NULL, run, gradient);
     if (!status) status = put_scalars(s, in);
     if (!status) status = put(s, "x", in->x + s->first * image_size(s->m));
     return status;
@@ -302,8 +325,7 @@ static pass pass_at(hkd_model *m, const hkd_model_input *in, int64_t first) {
 
 hkd_status hkd_model_denoise(hkd_model *m, double *d, double *f, const hkd_model_input *in) {
     hkd_status status = HKD_OK;
-    for (int64_t first = 0; first < in->n && !status; first += m->batch) {
-        pass s = pass_at(m, in, first);
+    for (pass s = pass_at(m, in, 0); s.first < in->n && !status; s = pass_at(m, in, s.first + s.n)) {
         status = start(&s, in, HKD_RUN_WHOLE, false);
         if (!status) status = hkd_plan_forward(s.p->plan);
         if (!status) status = finish(&s, d, f);
@@ -315,14 +337,13 @@ hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x
                               const hkd_model_input *in) {
     const int64_t size = image_size(m);
     hkd_status status = HKD_OK;
-    for (int64_t first = 0; first < in->n && !status; first += m->batch) {
-        pass s = pass_at(m, in, first);
+    for (pass s = pass_at(m, in, 0); s.first < in->n && !status; s = pass_at(m, in, s.first + s.n)) {
         status = start(&s, in, HKD_RUN_WHOLE, true);
         if (!status) status = hkd_plan_forward(s.p->plan);
         if (!status) status = finish(&s, d, f);
         if (status) return status;
         const hkd_tensor *seed = hkd_plan_grad(s.p->plan, hkd_find_var(s.p->program, "d"));
-        status = m->dev->upload(m->dev, seed, grad_d + first * size, HKD_F64);
+        status = m->dev->upload(m->dev, seed, grad_d + s.first * size, HKD_F64);
         if (!status) status = hkd_plan_backward(s.p->plan);
         if (!status) status = get(&s, grad_x, size, hkd_plan_grad(s.p->plan, hkd_find_var(s.p->program, "x")));
     }
@@ -351,8 +372,7 @@ hkd_shape hkd_model_latent_shape(const hkd_model *m, int i) {
 hkd_status hkd_model_encode(hkd_model *m, double *const *z, const hkd_model_input *in) {
     const int skips = hkd_model_latent_count(m) - 1;
     hkd_status status = HKD_OK;
-    for (int64_t first = 0; first < in->n && !status; first += m->batch) {
-        pass s = pass_at(m, in, first);
+    for (pass s = pass_at(m, in, 0); s.first < in->n && !status; s = pass_at(m, in, s.first + s.n)) {
         status = start(&s, in, HKD_RUN_ENCODE, false);
         if (!status) status = hkd_plan_forward(s.p->plan);
         for (int i = 0; i <= skips && !status; i++) { /* in the encoder the bottleneck is the last skip */
@@ -368,13 +388,12 @@ hkd_status hkd_model_encode(hkd_model *m, double *const *z, const hkd_model_inpu
 hkd_status hkd_model_decode(hkd_model *m, double *d, double *f, const double *const *z, const hkd_model_input *in) {
     const int skips = hkd_model_latent_count(m) - 1;
     hkd_status status = HKD_OK;
-    for (int64_t first = 0; first < in->n && !status; first += m->batch) {
-        pass s = pass_at(m, in, first);
+    for (pass s = pass_at(m, in, 0); s.first < in->n && !status; s = pass_at(m, in, s.first + s.n)) {
         status = start(&s, in, HKD_RUN_DECODE, false);
         for (int i = 0; i <= skips && !status; i++) {
             char name[64];
             const hkd_shape shape = hkd_model_latent_shape(m, i);
-            status = put(&s, latent_name(name, sizeof name, "z", i, skips), z[i] + first * hkd_count(&shape));
+            status = put(&s, latent_name(name, sizeof name, "z", i, skips), z[i] + s.first * hkd_count(&shape));
         }
         if (!status) status = hkd_plan_forward(s.p->plan);
         if (!status) status = finish(&s, d, f);

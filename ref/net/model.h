@@ -46,7 +46,7 @@ struct hkd_model {
     hkd_config config;
     hkd_device *dev;      /* not owned */
     hkd_weights *weights;
-    int64_t batch;        /* most images in one pass; larger requests are split (multiples of 4) */
+    int64_t batch;        /* most images in one pass; larger requests are split. Less once a pass found no memory. */
     bool frozen;          /* set by who only samples, with weights in place: see hkd_plan_freeze */
     struct hkd_model_plan *plans;
 };
@@ -58,6 +58,11 @@ hkd_status hkd_model_new(hkd_model **out, const hkd_config *c, hkd_device *dev);
  * hkd_weights_zero_grad goes before the first of such calls, hkd_weights_collect_grad after the last. */
 hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x, const double *grad_d,
                               const hkd_model_input *in);
+
+/* How many images to take at a time where there is no room for n; 0: there is no less. Without gradients no image depends on
+ * it; with them the pass is a multiple of 4 that divides n, so that the groups whose gradients are added in order stay
+ * whole. */
+int64_t hkd_smaller_pass(int64_t n, bool gradient);
 
 /* The operator that moves latent i (in the order of hkd_model_encode): its weight's name, or NULL when it stays as it is. */
 const char *hkd_model_operator(const hkd_config *c, int latent, char *name, size_t size);

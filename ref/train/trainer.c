@@ -51,6 +51,19 @@ static hkd_status check(const hkd_train_settings *s, const hkd_config *c) {
     return HKD_OK;
 }
 
+/* The network for a micro-batch, or for a smaller one when there is no room: no result depends on it. */
+static hkd_status plan_in_room(hkd_trainer *t) {
+    for (;;) {
+        t->program = record(&t->model->config, &t->settings, t->settings.micro_batch);
+        if (!t->program) return hkd_fail(HKD_RESOURCES, "out of memory for training");
+        const hkd_status status = hkd_plan_new(&t->plan, t->program, t->model->weights, &(hkd_plan_options){.backward = true});
+        const int64_t fewer = hkd_smaller_pass(t->settings.micro_batch, true);
+        if (status != HKD_RESOURCES || !fewer) return status;
+        hkd_program_free(t->program);
+        t->settings.micro_batch = fewer;
+    }
+}
+
 hkd_status hkd_trainer_new(hkd_trainer **out, hkd_model *model, const hkd_train_settings *settings) {
     *out = NULL;
     hkd_status status = check(settings, &model->config);
@@ -60,9 +73,7 @@ hkd_status hkd_trainer_new(hkd_trainer **out, hkd_model *model, const hkd_train_
     *t = (hkd_trainer){.model = model, .settings = *settings};
     status = hkd_train_batch_new(&t->batch, &model->config, settings->batch * samples_per_image(settings));
     if (!status) status = hkd_optimizer_new(&t->optimizer, model->weights, &settings->optimizer);
-    if (!status) t->program = record(&model->config, settings, settings->micro_batch);
-    if (!status && !t->program) status = hkd_fail(HKD_RESOURCES, "out of memory for training");
-    if (!status) status = hkd_plan_new(&t->plan, t->program, model->weights, &(hkd_plan_options){.backward = true});
+    if (!status) status = plan_in_room(t);
     if (!status && model->config.dropout > 0) {
         const uint64_t seed = settings->hkd ? settings->hkd->seed : settings->edm->seed;
         status = hkd_plan_set(t->plan, "dropout", "seed_lo", (double)(uint32_t)seed);

@@ -13,7 +13,7 @@
 
 typedef struct {
     int64_t batch;             /* pictures (or trajectories) per step */
-    int64_t micro_batch;       /* samples in one pass, a multiple of 4 */
+    int64_t micro_batch;       /* samples in one pass, a multiple of 4; less where there is no room for it */
     int64_t images;            /* pictures of the whole run */
     int64_t epoch_images;      /* pictures of an epoch, for lr_gamma */
     double lr;
