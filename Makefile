@@ -136,6 +136,7 @@ $(O)/bin2c: accel/opencl/bin2c.c # runs on the machine that builds
 $(O)/accel/opencl/kernels.c: $(O)/bin2c $(CL_TEXT)
 	@mkdir -p $(@D)
 	@$(O)/bin2c hkd_cl_source $(CL_TEXT) > $@
+	@$(O)/bin2c hkd_cl_contract_source $(filter %/common.cl %/contract.h %/contract.cl,$(CL_TEXT)) >> $@
 $(O)/accel/opencl/kernels.o: $(O)/accel/opencl/kernels.c $(O)/flags
 	$(CMD_CC) $(ALL_C) -c -o $@ $<
 $(O)/accel/opencl/%.o: accel/opencl/%.c $(O)/flags

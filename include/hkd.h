@@ -51,6 +51,9 @@ typedef struct {
     bool direct;      /* cpu: no Winograd */
     const char *isa;  /* NULL = best; cpu: "plain", "avx2", "avx512"; opencl: profile "cpu" or "gpu" */
     bool force;       /* opencl: use a device even though its self-check fails, or without one */
+    bool half;        /* opencl: activations are stored as float16, computed with as float32; for inference */
+    bool no_tune;     /* opencl: do not use what hkd tune found out */
+    bool clblast;     /* opencl: CLBlast for every matrix product, on any device; not given: where hkd tune found it faster */
 } hkd_device_options;
 
 /* `name`: "ref" (float64, the ground truth), "cpu", "opencl", "opencl:1" or "opencl:PART OF ITS NAME"; options may be NULL. */
