@@ -183,7 +183,7 @@ check-all: all ## sanitizers, mutants, other compilers and processors, simulated
 	    "sanitizers of clang: $(call WITH,clang) $(MAKE) sanitized O=$(O)/clang CC=clang $(STRICT)" \
 	    "built with nothing: $(MAKE) units O=$(O)/bare CI=1 $(BARE)" "mistakes are caught: $(MAKE) check-mutants" \
 	    "same bytes everywhere: tests/check_bytes.sh $(O)" "OpenCL kernels without a GPU: $(MAKE) check-opencl" \
-	    "installed: $(MAKE) check-install"
+	    "CLBlast and tuning: $(ON_CL) tests/clblast.sh $(O)" "installed: $(MAKE) check-install"
 units: $(O)/hkd_tests
 	$(O)/hkd_tests
 sanitized: $(O)/hkd $(O)/hkd_tests $(FUZZED:%=$(O)/replay_%)

@@ -41,7 +41,7 @@ typedef struct hkd_cl_choice {
 /* Contractions of different keys. While cl->seen is set, the device launches nothing and notes them down. */
 typedef struct hkd_cl_shapes {
     hkd_contract *item;
-    int count, room;
+    int count;
 } hkd_cl_shapes;
 
 /* How one way did. */
@@ -51,7 +51,8 @@ typedef struct {
     double seconds;
 } hkd_cl_trial;
 
-/* Try `ways` (ended by name NULL) on one shape. The profile's tile is always tried, and must be right. */
+/* Try `ways` (ended by name NULL) on one shape. The profile's tile is tried first, and must be right. CLBlast is left out on a
+ * CPU, unless the device was opened with it. */
 hkd_status hkd_cl_try(hkd_cl_choice *best, hkd_cl_trial trials[HKD_CL_WAYS + 1], int *count, hkd_cl *cl,
                       const hkd_contract *shape, const hkd_cl_way *ways);
 /* Add a choice, in place of one for the same key. */
