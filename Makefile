@@ -136,6 +136,7 @@ $(O)/bin2c: accel/opencl/bin2c.c # runs on the machine that builds
 $(O)/accel/opencl/kernels.c: $(O)/bin2c $(CL_TEXT)
 	@mkdir -p $(@D)
 	@$(O)/bin2c hkd_cl_source $(CL_TEXT) > $@
+	@$(O)/bin2c hkd_cl_contract_source $(filter %/common.cl %/contract.h %/contract.cl,$(CL_TEXT)) >> $@
 $(O)/accel/opencl/kernels.o: $(O)/accel/opencl/kernels.c $(O)/flags
 	$(CMD_CC) $(ALL_C) -c -o $@ $<
 $(O)/accel/opencl/%.o: accel/opencl/%.c $(O)/flags
@@ -184,7 +185,7 @@ check-all: all ## sanitizers, mutants, other compilers and processors, simulated
 	    "sanitizers of clang: $(call WITH,clang) $(MAKE) sanitized O=$(O)/clang CC=clang $(STRICT)" \
 	    "built with nothing: $(MAKE) units O=$(O)/bare CI=1 $(BARE)" "mistakes are caught: $(MAKE) check-mutants" \
 	    "same bytes everywhere: tests/check_bytes.sh $(O)" "OpenCL kernels without a GPU: $(MAKE) check-opencl" \
-	    "installed: $(MAKE) check-install"
+	    "CLBlast and tuning: $(ON_CL) tests/clblast.sh $(O)" "installed: $(MAKE) check-install"
 units: $(O)/hkd_tests
 	$(O)/hkd_tests
 sanitized: export LSAN_OPTIONS = suppressions=tests/leaks.supp

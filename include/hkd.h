@@ -51,6 +51,8 @@ typedef struct {
     bool direct;      /* cpu: no Winograd */
     const char *isa;  /* NULL = best; cpu: "plain", "avx2", "avx512"; opencl: profile "cpu" or "gpu" */
     bool force;       /* opencl: use a device even though its self-check fails, or without one */
+    bool no_tune;     /* opencl: do not use what hkd tune found out */
+    bool clblast;     /* opencl: CLBlast for every matrix product, on any device; not given: where hkd tune found it faster */
 } hkd_device_options;
 
 /* `name`: "ref" (float64, the ground truth), "cpu", "opencl", "opencl:1" or "opencl:PART OF ITS NAME"; options may be NULL. */

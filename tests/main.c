@@ -54,6 +54,7 @@
     X(report) \
     X(restore) \
     X(trajectory) \
+    X(tune) \
     X(verb_bands) \
     X(verb_edit) \
     X(spectrum_verb) \

@@ -23,6 +23,8 @@ const hkd_option hkd_common_option[] = {
     {"math", "direct|fast", "fast", "direct: no Winograd, no reassociated algorithms"},
     {"isa", "plain|avx2|avx512", NULL, "instruction set of the cpu device, for tests (not given: the best); opencl: cpu|gpu"},
     {"force", NULL, NULL, "use an OpenCL device without its self-check"},
+    {"no-tune", NULL, NULL, "opencl: ignore what hkd tune found out about this device"},
+    {"clblast", NULL, NULL, "opencl: CLBlast for every matrix product (not given: where hkd tune found it faster)"},
     {"help", NULL, NULL, "this page"},
     {NULL, NULL, NULL, NULL},
 };
@@ -216,7 +218,8 @@ hkd_status hkd_open_device(hkd_device **out, const hkd_args *a) {
     if (!status) status = hkd_arg_choice(&math, a, "math", "direct|fast");
     if (status) return status;
     const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
-                                        .force = hkd_given(a, "force")};
+                                        .force = hkd_given(a, "force"), .no_tune = hkd_given(a, "no-tune"),
+                                        .clblast = hkd_given(a, "clblast")};
     status = hkd_device_open(out, hkd_arg(a, "device"), &options);
     if (!status) say_choice(a, *out);
     return status;

@@ -96,7 +96,8 @@ static hkd_status open_device(hkd_verify_options *o, char *profile, size_t size,
     hkd_status status = hkd_arg_int(&threads, a, "threads", 0, 4096);
     if (!status && hkd_given(a, "math")) status = hkd_arg_choice(&math, a, "math", "direct|fast");
     const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
-                                        .force = hkd_given(a, "force")};
+                                        .force = hkd_given(a, "force"), .no_tune = hkd_given(a, "no-tune"),
+                                        .clblast = hkd_given(a, "clblast")};
     o->fast = math == 1;
     if (!status) status = hkd_device_open(&o->device, hkd_arg(a, "device"), &options);
     if (!status) status = hkd_probe(&o->profile, o->device);

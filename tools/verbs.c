@@ -24,6 +24,7 @@
     X(trace) \
     X(train) \
     X(trajectory) \
+    X(tune) \
     X(verify)
 
 #define DECLARE(name) extern const hkd_verb hkd_verb_##name;

@@ -51,7 +51,8 @@ bool hkd_cl_keep_log(char *path, size_t size, const hkd_cl *cl, const char *log)
     return *log && cache_path(path, size, cl, "log") && !hkd_write_file(path, log, strlen(log));
 }
 
-/* Drivers crash on a damaged program, so the file begins with the hash of the rest. */
+/* Drivers crash on a damaged program, and a damaged choice computes with what nobody checked: such a file begins with the hash
+ * of the rest. */
 enum { HEX = 64 };
 
 static void hex_of(char hex[HEX + 1], const void *bytes, size_t size) {
@@ -61,10 +62,10 @@ static void hex_of(char hex[HEX + 1], const void *bytes, size_t size) {
     hkd_sha256_hex(hex, &hash);
 }
 
-bool hkd_cl_recall_program(const hkd_cl *cl, unsigned char **bytes, size_t *size) {
+bool hkd_cl_recall(const hkd_cl *cl, const char *what, unsigned char **bytes, size_t *size) {
     char path[1024], hex[HEX + 1];
     size_t whole;
-    if (!cache_path(path, sizeof path, cl, "program") || !hkd_exists(path)) return false;
+    if (!cache_path(path, sizeof path, cl, what) || !hkd_exists(path)) return false;
     if (hkd_read_file(bytes, &whole, path, (size_t)1 << 28)) return false;
     *size = whole < HEX ? 0 : whole - HEX;
     if (*size) hex_of(hex, *bytes + HEX, *size);
@@ -76,10 +77,10 @@ bool hkd_cl_recall_program(const hkd_cl *cl, unsigned char **bytes, size_t *size
     return false;
 }
 
-void hkd_cl_remember_program(const hkd_cl *cl, const unsigned char *bytes, size_t size) {
+void hkd_cl_remember(const hkd_cl *cl, const char *what, const void *bytes, size_t size) {
     char path[1024], hex[HEX + 1];
     unsigned char *whole = malloc(HEX + size);
-    if (whole && cache_path(path, sizeof path, cl, "program")) {
+    if (whole && cache_path(path, sizeof path, cl, what)) {
         hex_of(hex, bytes, size);
         memcpy(whole, hex, HEX);
         memcpy(whole + HEX, bytes, size);

@@ -9,20 +9,20 @@
 
 #ifdef GPU
 #define WIDTH 4
-#define TILE_M 8
-#define TILE_V 1
 #define LANES 64
 typedef float4 vec;
 #define vec_load vload4
 #define vec_store vstore4
 #else
 #define WIDTH 16
-#define TILE_M 8
-#define TILE_V 2
 #define LANES 1
 typedef float16 vec;
 #define vec_load vload16
 #define vec_store vstore16
+#endif
+#ifndef TILE_M // of contract; hkd tune tries others
+#define TILE_M 8
+#define TILE_V (LANES > 1 ? 1 : 2)
 #endif
 #define TILE_N (TILE_V * WIDTH)
 

@@ -1,5 +1,5 @@
 /* Launches the contraction, in pieces short enough for a display driver's patience. */
-#include "opencl.h"
+#include "tune.h"
 
 #include <math.h>
 
@@ -21,8 +21,8 @@ static int64_t fitting(double room, int64_t each, int64_t all) {
 }
 
 /* Whole work-groups of columns, then z, then rows, then groups of terms: as far as the work allows. */
-static piece piece_of(const hkd_cl *cl, const hkd_contract *k) {
-    const int64_t columns = (int64_t)cl->lanes * cl->tile_n, all_m = (k->m + cl->tile_m - 1) / cl->tile_m * cl->tile_m;
+static piece piece_of(const hkd_cl *cl, int64_t tile_m, int64_t tile_n, const hkd_contract *k) {
+    const int64_t columns = cl->lanes * tile_n, all_m = (k->m + tile_m - 1) / tile_m * tile_m;
     const double inner = (double)k->r1 * k->r2, terms = inner * (double)larger(1, k->r0);
     const double rows = k->b_r2 == 1 ? k->r0 : terms; /* of B that one column meets; taps share theirs */
     piece p = {.r0 = larger(1, k->r0)};
@@ -30,19 +30,21 @@ static piece piece_of(const hkd_cl *cl, const hkd_contract *k) {
     if (!cl->gpu) room = fmin(room, most_panel / (rows * (double)columns + 1));
     p.n = fitting(room, columns, k->n);
     p.z = fitting(cl->most_work / ((double)p.n * (terms + 1) * (double)larger(1, all_m)), 1, (int64_t)k->z0 * k->z1);
-    p.m = fitting(cl->most_work / ((double)(p.n * p.z * cl->tile_m) * (terms + 1)), cl->tile_m, k->m);
+    p.m = fitting(cl->most_work / ((double)(p.n * p.z * tile_m) * (terms + 1)), tile_m, k->m);
     if (k->group) p.r0 = fitting(cl->most_work / ((double)(p.n * p.z * p.m * k->group) * (inner + 1)), k->group, k->r0);
     return p;
 }
 
-hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b, const hkd_buffer *bias,
-                           const hkd_contract *shape) {
+hkd_status hkd_cl_tiles(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
+                        const hkd_buffer *bias, const hkd_contract *shape) {
+    const int64_t tile_m = way->m, tile_n = way->v * cl->width;
+    const char *kernel = hkd_cl_is_standard(cl, way) ? "contract" : way->name;
     hkd_contract k = *shape;
     if (k.r1 == 1 && k.r2 == 1 && !k.group) { /* the innermost loop is the longest */
         k.r2 = k.r0, k.a_r2 = k.a_r0, k.b_r2 = k.b_r0;
         k.r0 = 1;
     }
-    const piece p = piece_of(cl, &k);
+    const piece p = piece_of(cl, tile_m, tile_n, &k);
     const int64_t count_z = (int64_t)k.z0 * k.z1;
     hkd_status status = HKD_OK;
     for (int64_t z = 0; z < count_z; z += p.z)
@@ -52,11 +54,11 @@ hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const
                     k.first_z = (int)z, k.first_n = (int)n, k.first_m = (int)m, k.first_r0 = (int)r0;
                     k.last_n = (int)smaller(n + p.n, k.n);
                     k.last_r0 = (int)smaller(r0 + p.r0, k.r0);
-                    const int64_t columns = (k.last_n - n + cl->tile_n - 1) / cl->tile_n;
+                    const int64_t columns = (k.last_n - n + tile_n - 1) / tile_n;
                     const size_t groups[3] = {(size_t)((columns + cl->lanes - 1) / cl->lanes),
-                                              (size_t)((smaller(p.m, k.m - m) + cl->tile_m - 1) / cl->tile_m),
+                                              (size_t)((smaller(p.m, k.m - m) + tile_m - 1) / tile_m),
                                               (size_t)smaller(p.z, count_z - z)};
-                    status = hkd_cl_launch(cl, "contract", groups, (size_t)cl->lanes,
+                    status = hkd_cl_launch(cl, kernel, groups, (size_t)cl->lanes,
                                            HKD_CL_ARGS(hkd_cl_memory(c), hkd_cl_memory(a), hkd_cl_memory(b),
                                                        hkd_cl_memory(bias), {.size = sizeof k, .structure = &k}));
                 }

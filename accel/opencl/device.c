@@ -1,5 +1,5 @@
 /* Opens an OpenCL device and gives it the shape of ref/core/device.h: memory, transfers, calls. */
-#include "opencl.h"
+#include "tune.h"
 
 #include "status.h"
 
@@ -156,6 +156,8 @@ static void close_device(hkd_device *dev) {
     for (int i = 0; i < HKD_CL_SCRATCH; i++) release(dev, cl->scratch[i]);
     hkd_tensor_free(dev, &cl->frequencies);
     hkd_cl_forget_program(cl);
+    hkd_cl_blas_close();
+    free(cl->choices);
     if (cl->queue) clReleaseCommandQueue(cl->queue);
     if (cl->context) clReleaseContext(cl->context);
     free(cl);
@@ -226,6 +228,8 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
     const bool gpu = options->isa ? !strcmp(options->isa, "gpu") : !(machine.type & CL_DEVICE_TYPE_CPU);
     if (options->isa && !gpu && strcmp(options->isa, "cpu"))
         return hkd_fail(HKD_USAGE, "opencl: profile '%s' is neither cpu nor gpu", options->isa);
+    if (options->clblast && !strcmp(hkd_cl_blas_name(), "no CLBlast"))
+        return hkd_fail(HKD_DEVICE, "opencl: built without CLBlast");
     hkd_cl *cl = malloc(sizeof *cl);
     if (!cl) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     *cl = (hkd_cl){
@@ -234,12 +238,13 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
                  .workspace = workspace, .memory = memory, .forward = forward, .backward = backward, .close = close_device},
         .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,
         /* A CPU's driver keeps its own cache, and asking PoCL for the binary would make it compile every kernel at once. */
-        .keeps_binaries = !(machine.type & CL_DEVICE_TYPE_CPU), .unproved = options->force,
+        .keeps_binaries = !(machine.type & CL_DEVICE_TYPE_CPU), .unproved = options->force, .clblast = options->clblast,
         .most_work = 1e9, .most_visits = 1 << 25, /* a tenth of a second at 20 GFLOP/s, or at 10 GB/s */
     };
     snprintf(cl->base.name, sizeof cl->base.name, "%.80s, driver %.30s", machine.name, machine.driver);
     set_options(cl);
     status = start(cl);
+    if (!status && !options->no_tune) hkd_cl_load_choices(cl);
     if (!status && !options->force) status = prove(cl);
     if (status) close_device(&cl->base);
     else *out = &cl->base;

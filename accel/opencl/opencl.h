@@ -15,7 +15,7 @@
 #include "contract.h"
 #include "machines.h"
 
-enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = HKD_WORKSPACES };
+enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = HKD_WORKSPACES, HKD_CL_WAYS = 6 };
 
 struct hkd_buffer {
     cl_mem memory;
@@ -43,6 +43,7 @@ typedef struct {
     cl_program program;
     bool unproved;                             /* used without its self-check */
     bool keeps_binaries;                       /* compiled programs go to the cache */
+    cl_program tiles[HKD_CL_WAYS];             /* contract with another tile; made when one is first used */
     bool from_cache;                           /* a driver may misread its own binary: such a program is checked every time */
     hkd_cl_kernel kernels[256];
     int kernel_count;
@@ -51,6 +52,10 @@ typedef struct {
     int unflushed;                             /* launches since the driver was last told to begin */
     size_t used;                               /* bytes allocated */
     hkd_buffer *scratch[HKD_CL_SCRATCH];       /* each grows to the largest call */
+    bool clblast;                              /* for all that it can do */
+    struct hkd_cl_choice *choices;             /* of hkd tune, tune.h */
+    int choice_count;
+    struct hkd_cl_shapes *seen;                /* not NULL: nothing is launched, contractions are noted down */
     hkd_tensor frequencies;                    /* of positional_embedding, and the parameters they belong to */
     double frequencies_of[3];
 } hkd_cl;
@@ -73,11 +78,11 @@ void hkd_cl_forget_program(hkd_cl *cl);
 /* GEMM, convolution, group norm, attention and the Koopman operator on small shapes against the reference; HKD_DEVICE and the
  * operator's name when one is wrong. */
 hkd_status hkd_cl_self_check(hkd_device *dev);
-/* cache.c: did this device, driver and program pass before, and the compiled program. */
+/* cache.c: did this device, driver and program pass before, the compiled program, the choices of hkd tune. */
 bool hkd_cl_was_checked(const hkd_cl *cl);
 void hkd_cl_remember_check(const hkd_cl *cl);
-bool hkd_cl_recall_program(const hkd_cl *cl, unsigned char **bytes, size_t *size); /* to be freed; false: none */
-void hkd_cl_remember_program(const hkd_cl *cl, const unsigned char *bytes, size_t size);
+bool hkd_cl_recall(const hkd_cl *cl, const char *what, unsigned char **bytes, size_t *size); /* to be freed; false: none */
+void hkd_cl_remember(const hkd_cl *cl, const char *what, const void *bytes, size_t size);    /* what: "program", "tune" */
 bool hkd_cl_keep_log(char *path, size_t size, const hkd_cl *cl, const char *log); /* of the compiler; says where */
 
 /* messages.c. "CL_OUT_OF_RESOURCES (-5)", written to `text` */
@@ -137,7 +142,7 @@ hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *kernel, int64_t n, int64_t
 
 /* to[i] (+)= s x[i] */
 hkd_status hkd_cl_scaled(hkd_cl *cl, const hkd_tensor *to, const hkd_tensor *x, double s, bool accumulate);
-/* contract.h; bias NULL: none */
+/* contract.h, the way that hkd tune found best (tune.c); bias NULL: none */
 hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b, const hkd_buffer *bias,
                            const hkd_contract *shape);
 /* to [batch, columns, rows] = from [batch, rows, columns] */

@@ -1,5 +1,5 @@
 /* Builds the program of all kernels and launches them by name. */
-#include "opencl.h"
+#include "tune.h"
 
 #include "status.h"
 
@@ -9,6 +9,8 @@
 
 extern const unsigned char hkd_cl_source[];
 extern const size_t hkd_cl_source_size;
+extern const unsigned char hkd_cl_contract_source[]; /* common.cl and contract.cl alone */
+extern const size_t hkd_cl_contract_source_size;
 
 enum { ITEMS = 256 }; /* work-items per group of an element-wise launch, where the device allows so many */
 enum { FLUSH = 64 };  /* launches */
@@ -42,7 +44,7 @@ static cl_int compile(hkd_cl *cl) { return clBuildProgram(cl->program, 1, &cl->m
 static bool build_cached(hkd_cl *cl) {
     unsigned char *bytes;
     size_t size;
-    if (!hkd_cl_recall_program(cl, &bytes, &size)) return false;
+    if (!hkd_cl_recall(cl, "program", &bytes, &size)) return false;
     const unsigned char *binary = bytes;
     cl_int status = CL_SUCCESS, code;
     cl->program = clCreateProgramWithBinary(cl->context, 1, &cl->machine.id, &size, &binary, &status, &code);
@@ -58,7 +60,7 @@ static void keep_binary(const hkd_cl *cl) {
     if (clGetProgramInfo(cl->program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) || !size) return;
     unsigned char *bytes = malloc(size);
     if (bytes && !clGetProgramInfo(cl->program, CL_PROGRAM_BINARIES, sizeof bytes, &bytes, NULL))
-        hkd_cl_remember_program(cl, bytes, size);
+        hkd_cl_remember(cl, "program", bytes, size);
     free(bytes);
 }
 
@@ -77,9 +79,35 @@ hkd_status hkd_cl_build(hkd_cl *cl, bool use_cache) {
 
 void hkd_cl_forget_program(hkd_cl *cl) {
     for (int i = 0; i < cl->kernel_count; i++) clReleaseKernel(cl->kernels[i].kernel);
+    for (int i = 0; i < HKD_CL_WAYS; i++) {
+        if (cl->tiles[i]) clReleaseProgram(cl->tiles[i]);
+        cl->tiles[i] = NULL;
+    }
     if (cl->program) clReleaseProgram(cl->program);
     cl->kernel_count = 0;
     cl->program = NULL;
+}
+
+/* The program that holds a kernel: contract with another tile than the profile's is a small program of its own. */
+static hkd_status program_of(hkd_cl *cl, const char *kernel, cl_program *out) {
+    int i = 0;
+    while (hkd_cl_ways[i].name && strcmp(hkd_cl_ways[i].name, kernel) != 0) i++;
+    *out = hkd_cl_ways[i].name ? cl->tiles[i] : cl->program;
+    if (*out) return HKD_OK;
+    const char *source = (const char *)hkd_cl_contract_source;
+    char options[sizeof cl->options + 80];
+    cl_int code;
+    snprintf(options, sizeof options, "%s -DTILE_M=%d -DTILE_V=%d -Dcontract=%s", cl->options, hkd_cl_ways[i].m,
+             hkd_cl_ways[i].v, kernel);
+    cl_program made = clCreateProgramWithSource(cl->context, 1, &source, &hkd_cl_contract_source_size, &code);
+    if (code) return hkd_cl_failed(cl, "making the program of kernel ", kernel, code);
+    code = clBuildProgram(made, 1, &cl->machine.id, options, NULL, NULL);
+    if (code) {
+        clReleaseProgram(made);
+        return hkd_cl_failed(cl, "building kernel ", kernel, code);
+    }
+    *out = cl->tiles[i] = made;
+    return HKD_OK;
 }
 
 static hkd_status kernel_of(hkd_cl *cl, const char *name, hkd_cl_kernel **out) {
@@ -90,8 +118,11 @@ static hkd_status kernel_of(hkd_cl *cl, const char *name, hkd_cl_kernel **out) {
         }
     if (cl->kernel_count == (int)(sizeof cl->kernels / sizeof *cl->kernels))
         return hkd_fail(HKD_DEVICE, "opencl: no room for kernel '%s'", name);
+    cl_program program;
     cl_int code;
-    hkd_cl_kernel k = {.name = name, .kernel = clCreateKernel(cl->program, name, &code)};
+    const hkd_status status = program_of(cl, name, &program);
+    if (status) return status;
+    hkd_cl_kernel k = {.name = name, .kernel = clCreateKernel(program, name, &code)};
     if (code) return hkd_cl_failed(cl, "taking from the program kernel ", name, code);
     if (clGetKernelWorkGroupInfo(k.kernel, cl->machine.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof k.group, &k.group, NULL))
         k.group = 1;
@@ -111,6 +142,7 @@ static cl_int enqueue(hkd_cl *cl, cl_kernel kernel, const size_t first[3], const
 /* Groups along x from `first` on. */
 static hkd_status launch_from(hkd_cl *cl, const char *name, size_t first, const size_t groups[3], size_t local,
                               const hkd_cl_arg *args, int count) {
+    if (cl->seen) return HKD_OK;
     hkd_cl_kernel *k;
     const hkd_status status = kernel_of(cl, name, &k);
     if (status) return status;

@@ -43,7 +43,7 @@ typedef struct {
 
 struct hkd_device {
     const char *kind;              /* "ref", "cpu", "opencl" */
-    char name[128];                /* what it runs on, for people */
+    char name[160];                /* what it runs on, for people */
     bool separate_buffers;         /* one allocation per tensor (OpenCL), not slices of an arena */
 
     size_t (*bytes)(const hkd_device *dev, const hkd_shape *shape, hkd_role role);
