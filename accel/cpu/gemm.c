@@ -1,10 +1,12 @@
 /* The register tile of gemm.h, once for every number of rows; the compiler unrolls and keeps `acc` in registers. */
 #include "gemm.h"
 
-/* y [rows, vectors] = the sums. `rows` and `vectors` are constants wherever this is inlined, and so is one of the two strides
- * of a. Rows are addressed three from one pointer: a pointer each would not fit the general registers. */
+/* y [rows, vectors] = the sums. `rows`, `vectors` and `down` are constants wherever this is inlined. Terms of a lie side by
+ * side, or (down) its rows do. Rows far apart are addressed three from one pointer: a pointer each would not fit the general
+ * registers. */
 HKD_INLINE void tile(const hkd_gemm *g, float *y, int64_t y_row, const float *a0, const float *next, int64_t next_step,
-                     const int rows, const int vectors, int64_t a_row, int64_t a_k) {
+                     const int rows, const int vectors, const bool down) {
+    const int64_t a_row = down ? 1 : g->a_row, a_k = down ? g->a_k : 1;
     hkd_vec acc[HKD_ROWS][2];
     HKD_UNROLL
     for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = (hkd_vec){0};
@@ -16,7 +18,7 @@ HKD_INLINE void tile(const hkd_gemm *g, float *y, int64_t y_row, const float *a0
             const hkd_vec b0 = hkd_load(b), b1 = vectors > 1 ? hkd_load(b + HKD_V) : b0;
             HKD_UNROLL
             for (int r = 0; r < rows; r++) {
-                const float ar = (r < 3 ? a : r < 6 ? a3 : r < 9 ? a6 : a9)[r % 3 * a_row];
+                const float ar = down ? a[r] : (r < 3 ? a : r < 6 ? a3 : r < 9 ? a6 : a9)[r % 3 * a_row];
                 acc[r][0] += ar * b0;
                 if (vectors > 1) acc[r][1] += ar * b1;
             }
@@ -35,8 +37,8 @@ HKD_INLINE void tile(const hkd_gemm *g, float *y, int64_t y_row, const float *a0
 
 HKD_INLINE void tile_of(const hkd_gemm *g, float *y, int64_t y_row, const float *a, const float *next, int64_t next_step,
                         const int rows, const int vectors) {
-    if (g->a_k == 1) tile(g, y, y_row, a, next, next_step, rows, vectors, g->a_row, 1);
-    else tile(g, y, y_row, a, next, next_step, rows, vectors, 1, g->a_k);
+    if (g->a_k == 1) tile(g, y, y_row, a, next, next_step, rows, vectors, false);
+    else tile(g, y, y_row, a, next, next_step, rows, vectors, true);
 }
 
 static void narrow(const hkd_gemm *g, float *y, int64_t y_row, const float *a, const float *next, int64_t next_step,

@@ -12,9 +12,9 @@
  * once and makes U six positions at a time (200 KB, second-level cache), multiplies all tiles, and transforms its outputs.
  * The next position of V is fetched while one is multiplied.
  *
- * A narrow layer has too few panels to occupy the threads, but a small U: it is made once, first, and a work item is a panel
- * and a part of the tiles. Frozen weights bring U along. Where U is there and tiles are many, each thread takes small waves of
- * its own and U streams past.
+ * All of U is made first where that pays: with a wave of tiles or more, and in narrow layers, which have too few panels to
+ * occupy the threads: there a work item is a panel and a part of the tiles. Frozen weights bring U along. Where U is there and
+ * tiles are many, each thread takes small waves of its own and U streams past.
  *
  * Every element is one sum over channels in order, whatever the wave, the item or the thread.
  */
@@ -42,7 +42,7 @@ static plan plan_of(const hkd_conv2d_dims *d, bool transposed, bool frozen, int 
               .transposed = transposed, .th = hkd_ceil_div(d->h, OUT), .tw = hkd_ceil_div(d->w, OUT)};
     p.tiles = p.n * p.th * p.tw;
     p.panels = hkd_panels(p.co);
-    p.once = !frozen && p.panels < 4 * threads;
+    p.once = !frozen && (p.panels < 4 * threads || p.tiles >= WAVE);
     p.alone = (frozen || p.once) && p.tiles >= 2 * OWN_WAVE * threads;
     const int64_t wave = p.alone ? OWN_WAVE : WAVE;
     p.wave = p.tiles ? hkd_ceil_div(p.tiles, hkd_ceil_div(p.tiles, wave)) : 0;
