@@ -23,6 +23,7 @@
     X(feature_net) \
     X(foreign_rng) \
     X(frozen) \
+    X(fused) \
     X(gaussian_koopman) \
     X(golden) \
     X(image) \

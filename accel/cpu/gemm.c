@@ -65,9 +65,12 @@ static void wide(const hkd_gemm *g, float *y, int64_t y_row, const float *a, con
 
 /* What tile() cannot write to c itself. Not in tile(): unrolled into every tile, these branches made gcc write 0.7 MB of code
  * in most of a minute. */
-static void finish(const hkd_gemm *g, float *c, float *y, int64_t rows) {
+static void finish(const hkd_gemm *g, float *c, const float *residual, float *y, int64_t rows) {
     for (int64_t r = 0; r < rows; r++, y += HKD_PANEL, c += g->c_row) {
         if (g->bias) for (int64_t o = 0; o < g->cols; o++) y[o] += g->bias[o];
+        if (g->more) for (int64_t o = 0; o < g->cols; o++) y[o] += g->more[o];
+        if (residual) for (int64_t o = 0; o < g->cols; o++) y[o] = (y[o] + residual[o]) * g->scale;
+        if (residual) residual += g->c_row;
         if (g->accumulate) for (int64_t o = 0; o < g->cols; o++) c[o] += y[o];
         else for (int64_t o = 0; o < g->cols; o++) c[o] = y[o];
     }
@@ -77,7 +80,7 @@ void hkd_gemm_run(const hkd_gemm *g) {
     const int64_t tiles = (g->rows + HKD_ROWS - 1) / HKD_ROWS;
     static const float nowhere = 0;
     const float *next = g->next ? g->next : &nowhere;
-    const bool plain = g->cols % HKD_V == 0 && !g->bias && !g->accumulate;
+    const bool plain = g->cols % HKD_V == 0 && !g->bias && !g->more && !g->residual && !g->accumulate;
     int64_t terms = 0;
     for (int64_t s = 0; s < g->segments; s++) terms += g->segment[s].depth;
     const int64_t next_step = tiles && terms ? g->next_floats / (tiles * terms) : 0;
@@ -86,7 +89,7 @@ void hkd_gemm_run(const hkd_gemm *g) {
         float y[HKD_ROWS * HKD_PANEL], *c = g->c + first * g->c_row;
         (g->cols > HKD_V ? wide : narrow)(g, plain ? c : y, plain ? g->c_row : HKD_PANEL, g->a + first * g->a_row, next,
                                           next_step, rows);
-        if (!plain) finish(g, c, y, rows);
+        if (!plain) finish(g, c, g->residual ? g->residual + first * g->c_row : NULL, y, rows);
         next += g->next_floats / tiles;
     }
 }

@@ -135,12 +135,23 @@ void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zero
     }
 }
 
+typedef struct {
+    float *y;
+    const float *x;
+    hkd_epilogue then;
+    const float *w, *u;       /* raw weights; all of U, or NULL: made by panels */
+    bool accumulate;
+} arrays;
+
+HKD_INLINE hkd_vec load(const float *p, int64_t count) { return count >= HKD_V ? hkd_load(p) : hkd_load_part(p, count); }
+
 /* Outputs of one tile for `cols` channels from `first` on. */
-static void transform_output(float *y, const float *m, int64_t step, const float *bias, const plan *p, int64_t tile,
-                             int64_t first, int64_t cols, bool accumulate) {
+static void transform_output(const arrays *a, const float *m, int64_t step, const plan *p, int64_t tile, int64_t first,
+                             int64_t cols) {
     const int64_t n = tile / (p->th * p->tw), row = tile / p->tw % p->th * OUT, col = tile % p->tw * OUT;
     const int64_t rows = hkd_min(OUT, p->h - row), columns = hkd_min(OUT, p->w - col);
-    float *corner = y + ((n * p->h + row) * p->w + col) * p->co + first;
+    const int64_t corner = ((n * p->h + row) * p->w + col) * p->co + first;
+    const float *image_bias = a->then.image_bias ? a->then.image_bias + n * p->co : NULL, *residual = a->then.residual;
     for (int64_t o = 0; o < cols; o += HKD_V) {
         hkd_vec half[OUT][SIDE], whole[OUT];
         const int64_t count = cols - o;
@@ -150,26 +161,23 @@ static void transform_output(float *y, const float *m, int64_t step, const float
             hkd_winograd_output(&half[0][j], SIDE, hkd_load(at), hkd_load(at + down), hkd_load(at + 2 * down),
                                 hkd_load(at + 3 * down), hkd_load(at + 4 * down), hkd_load(at + 5 * down));
         }
-        hkd_vec b = {0};
-        if (bias) b = count >= HKD_V ? hkd_load(bias + first + o) : hkd_load_part(bias + first + o, count);
+        hkd_vec b = {0}, more = {0};
+        if (a->then.bias) b = load(a->then.bias + first + o, count);
+        if (image_bias) more = load(image_bias + first + o, count);
         for (int64_t i = 0; i < rows; i++) {
             hkd_winograd_output(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
             for (int64_t j = 0; j < columns; j++) {
-                float *to = corner + (i * p->w + j) * p->co + o;
-                hkd_prefetch_write(to + OUT * p->co); /* the next tile's */
-                if (count >= HKD_V) hkd_store(to, accumulate ? hkd_load(to) + whole[j] : whole[j] + b);
-                else hkd_store_part(to, accumulate ? hkd_load_part(to, count) + whole[j] : whole[j] + b, count);
+                const int64_t at = corner + (i * p->w + j) * p->co + o;
+                hkd_prefetch_write(a->y + at + OUT * p->co); /* the next tile's */
+                hkd_vec y = whole[j] + b + more;
+                if (a->accumulate) y = load(a->y + at, count) + whole[j];
+                if (residual) y = (y + load(residual + at, count)) * a->then.scale;
+                if (count >= HKD_V) hkd_store(a->y + at, y);
+                else hkd_store_part(a->y + at, y, count);
             }
         }
     }
 }
-
-typedef struct {
-    float *y;
-    const float *x, *bias;
-    const float *w, *u;       /* raw weights; all of U, or NULL: made by panels */
-    bool accumulate;
-} arrays;
 
 /* Where a panel begins in all of U, [panel][36][channel][column]. */
 static int64_t u_at(const plan *p, int64_t panel) { return panel * HKD_PANEL * POSITIONS * p->ci; }
@@ -205,8 +213,7 @@ static void run_panel(const plan *p, const arrays *a, float *space, const float 
         }
     }
     for (int64_t t = 0; t < tiles; t++)
-        transform_output(a->y, m + t * HKD_PANEL, p->m_step, a->bias, p, first + t, panel * HKD_PANEL, cols,
-                         a->accumulate);
+        transform_output(a, m + t * HKD_PANEL, p->m_step, p, first + t, panel * HKD_PANEL, cols);
 }
 
 /* A wave of its own for each thread. */
@@ -252,9 +259,10 @@ static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
     return HKD_OK;
 }
 
-hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const float *b, const hkd_conv2d_dims *d) {
+hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
+                        const hkd_conv2d_dims *d) {
     const plan p = plan_of(d, false, w->frozen, cpu->threads);
-    return run(cpu, &p, (arrays){.y = y, .x = x, .w = w->data, .u = w->frozen, .bias = b});
+    return run(cpu, &p, (arrays){.y = y, .x = x, .w = w->data, .u = w->frozen, .then = *e});
 }
 
 hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d,
