@@ -19,6 +19,7 @@
     X(dropout) \
     X(eigen) \
     X(exact) \
+    X(exactness) \
     X(fit) \
     X(feature_net) \
     X(foreign_rng) \

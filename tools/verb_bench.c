@@ -142,6 +142,7 @@ enum { MOST_OPS = 64 };
 /* The device's own functions, and the seconds of every operator that went through them. */
 static struct {
     hkd_status (*forward)(hkd_device *, const hkd_call *), (*backward)(hkd_device *, const hkd_call *);
+    const hkd_op *op[MOST_OPS + 1]; /* in the order they were met; ends with NULL */
     double seconds[MOST_OPS], best[MOST_OPS]; /* of this round, of the best */
 } watch;
 
@@ -149,8 +150,11 @@ static hkd_status timed(hkd_device *dev, const hkd_call *call, hkd_status (*run)
     const double start = hkd_seconds();
     hkd_status status = run(dev, call);
     if (!status) status = dev->sync(dev);
-    for (int i = 0; hkd_op_table[i] && i < MOST_OPS; i++)
-        if (hkd_op_table[i] == call->op) watch.seconds[i] += hkd_seconds() - start;
+    int i = 0;
+    while (watch.op[i] && watch.op[i] != call->op) i++;
+    if (i == MOST_OPS) return status;
+    watch.op[i] = call->op;
+    watch.seconds[i] += hkd_seconds() - start;
     return status;
 }
 
@@ -159,9 +163,9 @@ static hkd_status timed_backward(hkd_device *dev, const hkd_call *call) { return
 
 static json_t *profile_rows(double whole) {
     json_t *rows = json_array();
-    for (int i = 0; hkd_op_table[i] && i < MOST_OPS; i++)
+    for (int i = 0; watch.op[i]; i++)
         if (watch.best[i] > 0)
-            json_array_append_new(rows, json_pack("{s:s, s:f, s:f}", "operator", hkd_op_table[i]->name, "seconds",
+            json_array_append_new(rows, json_pack("{s:s, s:f, s:f}", "operator", watch.op[i]->name, "seconds",
                                                   watch.best[i], "percent", 100 * watch.best[i] / whole));
     return rows;
 }
