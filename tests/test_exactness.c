@@ -28,9 +28,8 @@ void test_exactness(void) {
     hkd_device *cpu = NULL, *ref = NULL;
     c.is_hkd = true;
     if (!getenv("HKD_FULL")) c.model_channels = 32;
-    if (!CHECK(!hkd_device_open_cpu(&cpu, &(hkd_device_options){0}) && !hkd_device_open_ref(&ref, &(hkd_device_options){0}), "%s",
-               hkd_last_error()))
-        return;
+    const hkd_device_options usual = {0};
+    if (!CHECK(!hkd_device_open_cpu(&cpu, &usual) && !hkd_device_open_ref(&ref, &usual), "%s", hkd_last_error())) return;
     one_step(d, f, cpu, &c);
     one_step(d_ref, f_ref, ref, &c);
     double mean = 0, square = 0, worst = 0;

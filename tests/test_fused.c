@@ -38,7 +38,8 @@ static hkd_program *record(const chain_case *c, bool shared) {
     hkd_want_grad(p, x);
     if (!strcmp(c->row, "group_norm+silu")) {
         const hkd_var gamma = hkd_weight_var(p, "gamma", hkd_shape_of(1, c->ci), true);
-        y = hkd_apply(p, "group_norm", (double[]){4, 1e-6}, 3, x, gamma, hkd_weight_var(p, "beta", hkd_shape_of(1, c->ci), true));
+        const hkd_var beta = hkd_weight_var(p, "beta", hkd_shape_of(1, c->ci), true);
+        y = hkd_apply(p, "group_norm", (double[]){4, 1e-6}, 3, x, gamma, beta);
         if (shared) hkd_output(p, y, "inner");
         y = hkd_apply(p, "silu", NULL, 1, y);
     } else {
@@ -46,7 +47,8 @@ static hkd_program *record(const chain_case *c, bool shared) {
         const hkd_var w = hkd_weight_var(p, "w", hkd_shape_of(4, c->co, c->ci, c->kernel, c->kernel), true);
         const hkd_var b = hkd_weight_var(p, "b", hkd_shape_of(1, c->co), true);
         const bool channel = !strcmp(c->row, "conv2d+add_channel");
-        const hkd_var more = hkd_input(p, "more", channel ? hkd_shape_of(2, c->n, c->co) : hkd_shape_of(4, c->n, c->co, c->h, c->w));
+        const hkd_shape row = hkd_shape_of(2, c->n, c->co), picture = hkd_shape_of(4, c->n, c->co, c->h, c->w);
+        const hkd_var more = hkd_input(p, "more", channel ? row : picture);
         hkd_want_grad(p, more);
         y = hkd_apply(p, "conv2d", (double[]){1, pad, pad, 1}, 3, x, w, b);
         if (shared) hkd_output(p, y, "inner");
@@ -103,20 +105,21 @@ static double *run(const chain_case *c, hkd_device *dev, bool fuse, bool backwar
     return all;
 }
 
-/* The same sums, then the same steps in the same order: equal bits behind a convolution; a normalisation and sums over pixels may
- * be contracted or dealt out in another way. */
+/* The same sums, then the same steps in the same order: equal bits behind a convolution; a normalisation and sums over pixels
+ * may be contracted or dealt out in another way. */
 static void compare(const chain_case *c, const hkd_device_options *options) {
     hkd_device *dev = NULL;
     if (!CHECK(!hkd_device_open_cpu(&dev, options), "%s", hkd_last_error())) return;
     for (int backward = 0; backward < 2; backward++)
         for (int freeze = 0; freeze + backward < 2; freeze++) {
             int64_t count, same_count;
-            double *chain = run(c, dev, false, backward, freeze, &count), *fused = run(c, dev, true, backward, freeze, &same_count);
+            double *chain = run(c, dev, false, backward, freeze, &count);
+            double *fused = run(c, dev, true, backward, freeze, &same_count);
             double most = 0, off = 0;
             for (int64_t i = 0; i < count; i++) most = fmax(most, fabs(chain[i])), off = fmax(off, fabs(chain[i] - fused[i]));
             const bool exact = !backward && !strncmp(c->row, "conv2d", 6);
-            CHECK(count == same_count && off <= (exact ? 0 : 1e-6 * most), "%s, %s, %s: %s off by %g of %g", c->row, options->isa,
-                  c->catches, backward ? "with gradients," : "forward,", off, most);
+            CHECK(count == same_count && off <= (exact ? 0 : 1e-6 * most), "%s, %s, %s: %s off by %g of %g", c->row,
+                  options->isa, c->catches, backward ? "with gradients," : "forward,", off, most);
             free(chain), free(fused);
         }
     hkd_device_close(dev);

@@ -250,7 +250,8 @@ static void print_networks(const json_t *rows, double peak, bool profile) {
         printf("| %s | %lld | %lld | %.1f | %.0f | %.0f | %.0f |\n", json_string_value(json_object_get(row, "work")),
                (long long)json_integer_value(json_object_get(row, "channels")),
                (long long)json_integer_value(json_object_get(row, "batch")),
-               1e3 * json_real_value(json_object_get(row, "seconds_per_image")), json_real_value(json_object_get(row, "gflops")),
+               1e3 * json_real_value(json_object_get(row, "seconds_per_image")),
+               json_real_value(json_object_get(row, "gflops")),
                peak > 0 ? 100 * json_real_value(json_object_get(row, "gflops")) / peak : 0,
                1e-6 * (double)json_integer_value(json_object_get(row, "peak_memory")));
     if (!profile) return;
@@ -302,7 +303,7 @@ const hkd_verb hkd_verb_bench = {
     .summary = "how fast a device is, beside what the machine can do at best",
     .option = {{"what", "WHAT", "convolutions", "convolutions (of the network, one by one) or network (whole, EDM's CIFAR-10)"},
                {"batch", "N", "4", "images"},
-               {"work", "WORK", "all", "of the network: all, or alone in its process (for its memory) step, frozen or gradient"},
+               {"work", "WORK", "all", "all, or one alone in its process (for its memory): step, frozen or gradient"},
                {"channels", "N", "128", "model_channels of the network"},
                {"rounds", "N", "3", "measure so often, report the best"},
                {"profile", NULL, NULL, "time by operator, of the best round"}},

@@ -91,8 +91,9 @@ static void run(hkd_cpu *cpu, const hkd_call *call, const hkd_tensor *to, const 
         float *y = hkd_cpu_data(to) + start;
         const float *x = hkd_cpu_data(from) + start;
         const int64_t quads = m.area / 4;
-        if (!(m.area % 4 || m.channels % LANES)) grouped(y, x, &m, accumulate, quads * part / PARTS, quads * (part + 1) / PARTS);
-        else if (!part) plain(y, x, &m, accumulate);
+        const bool even = m.area % 4 == 0 && m.channels % LANES == 0;
+        if (even) grouped(y, x, &m, accumulate, quads * part / PARTS, quads * (part + 1) / PARTS);
+        else if (part == 0) plain(y, x, &m, accumulate);
     }
 }
 

@@ -9,15 +9,17 @@
 
 extern const hkd_op hkd_op_conv2d, hkd_op_group_norm;
 
-static const char *norm_shape(hkd_shape *out, const hkd_shape *in, const double *p) { return hkd_op_group_norm.shape(out, in, p); }
+static const char *norm_shape(hkd_shape *out, const hkd_shape *in, const double *p) {
+    return hkd_op_group_norm.shape(out, in, p);
+}
 
 enum { EXTRA = 3 }; /* after x, w and b of a convolution */
 
 static const char *channel_shape(hkd_shape *out, const hkd_shape *in, const double *p) {
     const char *wrong = hkd_op_conv2d.shape(out, in, p);
     const hkd_shape *v = &in[EXTRA];
-    if (!wrong && (v->rank != 2 || v->dim[0] != out->dim[0] || v->dim[1] != out->dim[1])) wrong = "v must be [n, channels of y]";
-    return wrong;
+    const bool fits = v->rank == 2 && v->dim[0] == out->dim[0] && v->dim[1] == out->dim[1];
+    return !wrong && !fits ? "v must be [n, channels of y]" : wrong;
 }
 
 static const char *residual_shape(hkd_shape *out, const hkd_shape *in, const double *p) {
