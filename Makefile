@@ -154,6 +154,7 @@ demo: $(O)/hkd ## train a small model in minutes; pictures in out/
 	$(O)/hkd demo
 bench: $(O)/hkd ## how fast operators and networks run here
 	$(O)/hkd bench
+	for n in 1 16; do $(O)/hkd bench --what network --batch $$n --profile || exit 1; done
 
 # ---- check: at most 10 minutes ---------------------------------------------------------------------------------------------
 RUN      := tests/run.sh
@@ -164,6 +165,7 @@ check: all $(O)/hkd_tests $(O)/hkd_accuracy $(FUZZED:%=$(O)/replay_%) ## build a
 	@$(RUN) $(O)/check "house: tests/check_house.sh $(O) '$(CC)' '$(CXX)'" "units: $(O)/hkd_tests" \
 	    "vectors on ref: $(O)/hkd verify --device ref" "vectors on cpu: $(O)/hkd verify --device cpu" \
 	    "vectors recorded again: rm -rf $(O)/rec && $(O)/hkd record $(O)/rec --quiet && tests/same_vectors.sh $(O)/rec vectors" \
+	    "vectors on cpu, fast: $(O)/hkd verify --device cpu --math fast" \
 	    "vectors on cpu in plain C: $(O)/hkd verify --device cpu --isa plain" \
 	    "vectors on opencl: $(ON_CL) $(O)/hkd verify --device opencl" \
 	    "vectors on opencl, GPU profile: $(ON_CL) $(O)/hkd verify --device opencl --isa gpu" \
@@ -180,9 +182,10 @@ $(O)/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(IO_OBJ) $(O)/
 WITH      = command -v $(1) >/dev/null || exit 77;
 BARE     := OPENMP=0 OPENCL=0 PNG=0 ZLIB=0 LIBZIP=0 LAPACKE=0 CLBLAST=0
 STRICT   := CFLAGS='-O1 -g -fno-sanitize-recover=all' SANITIZE=address,undefined CI=1
-check-all: all ## sanitizers, mutants, other compilers and processors, simulated devices: what check leaves out
+check-all: all $(O)/hkd_tests ## sanitizers, mutants, other compilers and processors, simulated devices: what check leaves out
 	@$(RUN) $(O)/check-all "sanitizers of gcc: $(call WITH,gcc) $(MAKE) sanitized O=$(O)/gcc CC=gcc $(STRICT)" \
 	    "sanitizers of clang: $(call WITH,clang) $(MAKE) sanitized O=$(O)/clang CC=clang $(STRICT)" \
+	    "whole network against ref: HKD_FULL=1 $(O)/hkd_tests exactness" \
 	    "built with nothing: $(MAKE) units O=$(O)/bare CI=1 $(BARE)" "mistakes are caught: $(MAKE) check-mutants" \
 	    "same bytes everywhere: tests/check_bytes.sh $(O)" "OpenCL kernels without a GPU: $(MAKE) check-opencl" \
 	    "CLBlast and tuning: $(ON_CL) tests/clblast.sh $(O)" "installed: $(MAKE) check-install"

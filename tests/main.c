@@ -19,10 +19,12 @@
     X(dropout) \
     X(eigen) \
     X(exact) \
+    X(exactness) \
     X(fit) \
     X(feature_net) \
     X(foreign_rng) \
     X(frozen) \
+    X(fused) \
     X(gaussian_koopman) \
     X(golden) \
     X(image) \

@@ -129,7 +129,7 @@ static void shared_memory(opener *open) {
         hkd_program *p = hkd_model_program(&c, &(hkd_model_options){.n = 2, .augment = true});
         hkd_plan *plan = NULL;
         hkd_seed(p, hkd_find_var(p, "d"));
-        CHECK(!hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.backward = true, .trace = trace}), "%s",
+        CHECK(!hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.backward = true, .trace = trace, .as_run = trace}), "%s",
               hkd_last_error());
         const struct { const char *name; const double *data; } given[] = {
             {"x", in.x}, {"sigma", in.sigma}, {"class_labels", in.labels}, {"augment_labels", augment}, {"dt", dt},

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Our convolutions beside PyTorch's (oneDNN), on the same shapes, interleaved; prints ratios ours / theirs in speed.
+"""Our convolutions beside PyTorch's (oneDNN), on the same shapes, interleaved; prints ratios ours / theirs in speed. With
+--what network the whole of EDM's CIFAR-10 network beside the best of PyTorch's eager, channels_last and optimize_for_inference;
+prints ratios ours / theirs in time, of every round.
 
-usage: tools/bench_peers.py [--hkd build/hkd] [--threads 1] [--batch 4] [--rounds 3] [--math fast|direct]
+usage: tools/bench_peers.py [--what network] [--channels 128] [--hkd build/hkd] [--threads 1] [--batch 4] [--rounds 3]
+                            [--math fast|direct]
 
 Each round runs `hkd bench --json` and then PyTorch's standard layers on the same shapes, contiguous and channels_last; the
 best of all rounds counts on both sides, for PyTorch the better of its two layouts. Needs PyTorch.
@@ -44,6 +47,55 @@ def theirs(n, c_in, c_out, side, kernel):
     return speed
 
 
+def best_forward(variants, x, noise):
+    """Milliseconds and name of the fastest variant, once each."""
+    times = {}
+    with torch.no_grad():
+        for name, (network, layout) in variants.items():
+            start = time.perf_counter()
+            network(x.to(memory_format=layout), noise)
+            times[name] = 1e3 * (time.perf_counter() - start)
+    return min((t, name) for name, t in times.items())
+
+
+def best_backward(networks, x, noise):
+    times = {}
+    for name, (network, layout) in networks.items():
+        start = time.perf_counter()
+        network.zero_grad(set_to_none=True)
+        network(x.to(memory_format=layout), noise).backward(x)
+        times[name] = 1e3 * (time.perf_counter() - start)
+    return min((t, name) for name, t in times.items())
+
+
+def compare_networks(args, command):
+    from peer_network import Network
+    x, noise = torch.randn(args.batch, 3, 32, 32), torch.full((args.batch,), 1.1)
+    layouts = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}
+    training = {name: (Network(args.channels).to(memory_format=layout).train(), layout) for name, layout in layouts.items()}
+    forward = {name: (Network(args.channels).to(memory_format=layout).eval(), layout) for name, layout in layouts.items()}
+    for name, (network, layout) in list(forward.items()):
+        with torch.no_grad():
+            traced = torch.jit.trace(network, (x.to(memory_format=layout), noise), check_trace=False)
+            forward[name + ", optimize_for_inference"] = (torch.jit.optimize_for_inference(torch.jit.freeze(traced)), layout)
+    for _ in range(2):
+        best_forward(forward, x, noise)
+    print("| round | FMA peak, GF/s | work | ours, ms per image | theirs | ratio |\n|---|---|---|---|---|---|")
+    ratios = {}
+    for number in range(args.rounds):
+        report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        theirs_forward, theirs_backward = best_forward(forward, x, noise), best_backward(training, x, noise)
+        for row in report["rows"]:
+            peer, name = theirs_backward if row["work"].startswith("forward and") else theirs_forward
+            ours, peer = 1e3 * row["seconds_per_image"], peer / args.batch
+            ratios.setdefault(row["work"], []).append(ours / peer)
+            print(f"| {number + 1} | {report['peak_gflops']:.0f} | {row['work']} | {ours:.1f} | {peer:.1f} ({name}) "
+                  f"| {ours / peer:.3f} |", flush=True)
+    print("\n| work | least ratio | median |\n|---|---|---|")
+    for work, all_rounds in ratios.items():
+        print(f"| {work} | {min(all_rounds):.3f} | {statistics.median(all_rounds):.3f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hkd", default="build/hkd")
@@ -51,10 +103,14 @@ def main():
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--math", default="fast", choices=["fast", "direct"])
+    parser.add_argument("--what", default="convolutions", choices=["convolutions", "network"])
+    parser.add_argument("--channels", type=int, default=128)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     command = [args.hkd, "bench", "--json", "--rounds", "1", "--threads", str(args.threads), "--batch", str(args.batch),
                "--math", args.math]
+    if args.what == "network":
+        return compare_networks(args, command + ["--what", "network", "--channels", str(args.channels)])
     ours, peers, peaks = {}, {}, []
     for _ in range(args.rounds):
         report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

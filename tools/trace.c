@@ -1,5 +1,6 @@
 #include "trace.h"
 
+#include "fused.h"
 #include "safetensors.h"
 #include "status.h"
 
@@ -106,11 +107,18 @@ static bool read_names(hkd_trace *t, int *to, json_t *list, int count) {
     return true;
 }
 
+/* The row of this name, fused ones too; NULL: none. */
+static const hkd_op *find_row(const char *name) {
+    for (int i = 0; hkd_fused_table[i].row; i++)
+        if (!strcmp(hkd_fused_table[i].row->name, name)) return hkd_fused_table[i].row;
+    return hkd_find_op(name);
+}
+
 static bool read_call(hkd_trace *t, hkd_traced_call *c, json_t *o) {
     const char *op = NULL;
     json_t *params = NULL, *in = NULL, *out = NULL;
     if (json_unpack(o, "{s:s, s:o, s:o, s:o}", "op", &op, "params", &params, "in", &in, "out", &out)) return false;
-    c->op = hkd_find_op(op);
+    c->op = find_row(op);
     if (!c->op || !json_is_array(params) || (int)json_array_size(params) != hkd_op_params(c->op)) return false;
     for (int i = 0; i < hkd_op_params(c->op); i++) {
         if (!json_is_number(json_array_get(params, (size_t)i))) return false;

@@ -143,15 +143,34 @@ enum { MOST_OPS = 64 };
 /* The device's own functions, and the seconds of every operator that went through them. */
 static struct {
     hkd_status (*forward)(hkd_device *, const hkd_call *), (*backward)(hkd_device *, const hkd_call *);
+    const hkd_op *op[MOST_OPS + 1]; /* in the order they were met; ends with NULL */
     double seconds[MOST_OPS], best[MOST_OPS]; /* of this round, of the best */
+    double products;                          /* of this round */
 } watch;
+
+/* Multiply-adds of one call; a Winograd convolution needs a quarter of the direct count, transforms aside. A way back is two
+ * products of the same size. */
+static double products(const hkd_device *dev, const hkd_call *call, bool backward) {
+    const double outputs = (double)hkd_count(&call->out[0].shape), ways = backward ? 2 : 1;
+    const hkd_shape *w = &call->in[1].shape;
+    if (!strcmp(call->op->name, "attention"))
+        return ways * 2 * outputs * (double)(call->out[0].shape.dim[2] * call->out[0].shape.dim[3]);
+    const bool convolution = !strncmp(call->op->name, "conv2d", 6);
+    if (!convolution && strcmp(call->op->name, "linear") != 0) return 0;
+    const double direct = ways * outputs * (double)hkd_count(w) / (double)w->dim[0];
+    return convolution && dev->spread && dev->spread(dev, call) ? direct / 4 : direct;
+}
 
 static hkd_status timed(hkd_device *dev, const hkd_call *call, hkd_status (*run)(hkd_device *, const hkd_call *)) {
     const double start = hkd_seconds();
     hkd_status status = run(dev, call);
     if (!status) status = dev->sync(dev);
-    for (int i = 0; hkd_op_table[i] && i < MOST_OPS; i++)
-        if (hkd_op_table[i] == call->op) watch.seconds[i] += hkd_seconds() - start;
+    watch.products += products(dev, call, run == watch.backward);
+    int i = 0;
+    while (watch.op[i] && watch.op[i] != call->op) i++;
+    if (i == MOST_OPS) return status;
+    watch.op[i] = call->op;
+    watch.seconds[i] += hkd_seconds() - start;
     return status;
 }
 
@@ -160,9 +179,9 @@ static hkd_status timed_backward(hkd_device *dev, const hkd_call *call) { return
 
 static json_t *profile_rows(double whole) {
     json_t *rows = json_array();
-    for (int i = 0; hkd_op_table[i] && i < MOST_OPS; i++)
+    for (int i = 0; watch.op[i]; i++)
         if (watch.best[i] > 0)
-            json_array_append_new(rows, json_pack("{s:s, s:f, s:f}", "operator", hkd_op_table[i]->name, "seconds",
+            json_array_append_new(rows, json_pack("{s:s, s:f, s:f}", "operator", watch.op[i]->name, "seconds",
                                                   watch.best[i], "percent", 100 * watch.best[i] / whole));
     return rows;
 }
@@ -188,6 +207,7 @@ static hkd_status network(hkd_device *dev, int64_t channels, int64_t n, int64_t 
     const hkd_model_input in = {.n = n, .x = x, .sigma = sigma};
     for (int64_t round = 0; !status && round <= rounds; round++) { /* the first prepares and does not count */
         memset(watch.seconds, 0, sizeof watch.seconds);
+        watch.products = 0;
         const double start = hkd_seconds();
         status = gradient ? hkd_model_gradient(m, NULL, NULL, NULL, x, &in) : hkd_model_denoise(m, d, NULL, &in);
         const double seconds = hkd_seconds() - start;
@@ -199,33 +219,42 @@ static hkd_status network(hkd_device *dev, int64_t channels, int64_t n, int64_t 
     }
     const char *what = gradient ? "forward and backward" : frozen ? "one step, frozen weights" : "one step";
     if (!status)
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:f, s:o}", "work", what, "channels", (json_int_t)channels,
-                                              "batch", (json_int_t)n, "seconds_per_image", best / (double)n, "profile",
-                                              profile_rows(best)));
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:f, s:f, s:I, s:o}", "work", what, "channels",
+                                              (json_int_t)channels, "batch", (json_int_t)n, "seconds_per_image",
+                                              best / (double)n, "gflops", 2e-9 * watch.products / best, "peak_memory",
+                                              (json_int_t)hkd_peak_memory(), "profile", profile_rows(best)));
     free(x), free(d), free(sigma);
     hkd_model_free(m);
     return status;
 }
 
-static hkd_status networks(hkd_device *dev, int64_t channels, int64_t n, int64_t rounds, json_t *rows) {
+enum { ALL, STEP, FROZEN_STEP, GRADIENT };
+
+static hkd_status networks(hkd_device *dev, int64_t channels, int64_t n, int64_t rounds, int work, json_t *rows) {
     watch.forward = dev->forward, watch.backward = dev->backward;
     dev->forward = timed_forward, dev->backward = timed_backward;
-    hkd_status status = network(dev, channels, n, rounds, false, false, rows);
-    if (!status && dev->freeze) status = network(dev, channels, n, rounds, true, false, rows);
-    if (!status) status = network(dev, channels, n, rounds, false, true, rows);
+    hkd_status status = HKD_OK;
+    if (work == ALL || work == STEP) status = network(dev, channels, n, rounds, false, false, rows);
+    if (!status && dev->freeze && (work == ALL || work == FROZEN_STEP))
+        status = network(dev, channels, n, rounds, true, false, rows);
+    if (!status && (work == ALL || work == GRADIENT)) status = network(dev, channels, n, rounds, false, true, rows);
     dev->forward = watch.forward, dev->backward = watch.backward;
     return status;
 }
 
-static void print_networks(const json_t *rows, bool profile) {
+static void print_networks(const json_t *rows, double peak, bool profile) {
     size_t i, k;
     json_t *row, *op;
-    printf("| network | channels | batch | ms per image |\n|---|---|---|---|\n");
+    printf("| network | channels | batch | ms per image | GF/s, Winograd's count | %% of peak | peak memory so far, MB |\n"
+           "|---|---|---|---|---|---|---|\n");
     json_array_foreach(rows, i, row)
-        printf("| %s | %lld | %lld | %.1f |\n", json_string_value(json_object_get(row, "work")),
+        printf("| %s | %lld | %lld | %.1f | %.0f | %.0f | %.0f |\n", json_string_value(json_object_get(row, "work")),
                (long long)json_integer_value(json_object_get(row, "channels")),
                (long long)json_integer_value(json_object_get(row, "batch")),
-               1e3 * json_real_value(json_object_get(row, "seconds_per_image")));
+               1e3 * json_real_value(json_object_get(row, "seconds_per_image")),
+               json_real_value(json_object_get(row, "gflops")),
+               peak > 0 ? 100 * json_real_value(json_object_get(row, "gflops")) / peak : 0,
+               1e-6 * (double)json_integer_value(json_object_get(row, "peak_memory")));
     if (!profile) return;
     json_array_foreach(rows, i, row) {
         printf("\n| %s | ms | %% |\n|---|---|---|\n", json_string_value(json_object_get(row, "work")));
@@ -240,11 +269,12 @@ static void print_networks(const json_t *rows, bool profile) {
 static hkd_status run(const hkd_args *a) {
     hkd_device *dev = NULL;
     int64_t n = 4, rounds = 3, channels = 128, threads = 0;
-    int what = 0;
+    int what = 0, work = 0;
     hkd_status status = hkd_arg_int(&n, a, "batch", 1, 4096);
     if (!status) status = hkd_arg_int(&rounds, a, "rounds", 1, 1000);
     if (!status) status = hkd_arg_int(&channels, a, "channels", 8, 4096);
     if (!status) status = hkd_arg_choice(&what, a, "what", "convolutions|network|ratios");
+    if (!status) status = hkd_arg_choice(&work, a, "work", "all|step|frozen|gradient");
     if (!status && what == 2 && strncmp(hkd_arg(a, "device"), "opencl", 6))
         status = hkd_fail(HKD_USAGE, "--what ratios compares --device opencl with the processor");
     if (!status) status = hkd_arg_int(&threads, a, "threads", 0, 4096);
@@ -253,7 +283,7 @@ static hkd_status run(const hkd_args *a) {
     const machine best = measure_machine(dev);
     json_t *rows = json_array();
     if (what == 2) status = hkd_bench_ratios(rows, dev, rounds, (int)threads);
-    else status = what ? networks(dev, channels, n, rounds, rows) : convolutions(dev, n, rounds, rows);
+    else status = what ? networks(dev, channels, n, rounds, work, rows) : convolutions(dev, n, rounds, rows);
     if (!status && hkd_given(a, "json")) {
         json_t *all = json_pack("{s:s, s:s, s:f, s:f, s:I, s:I, s:O}", "device", dev->kind, "name", dev->name, "peak_gflops",
                                 best.gflops, "bandwidth_gbytes", best.gbytes, "batch", (json_int_t)n, "rounds",
@@ -266,7 +296,7 @@ static hkd_status run(const hkd_args *a) {
         if (best.gflops > 0) printf("; multiply-adds %.0f GF/s, memory %.1f GB/s", best.gflops, best.gbytes);
         printf("\n\n");
         if (what == 2) hkd_print_ratios(rows);
-        else if (what) print_networks(rows, hkd_given(a, "profile"));
+        else if (what) print_networks(rows, best.gflops, hkd_given(a, "profile"));
         else print_convolutions(rows, best.gflops);
     }
     json_decref(rows);
@@ -280,6 +310,7 @@ const hkd_verb hkd_verb_bench = {
     .option = {{"what", "WHAT", "convolutions", "convolutions (of the network, one by one), network (whole, EDM's "
                                       "CIFAR-10), or ratios (OpenCL beside the processor)"},
                {"batch", "N", "4", "images"},
+               {"work", "WORK", "all", "all, or one alone in its process (for its memory): step, frozen or gradient"},
                {"channels", "N", "128", "model_channels of the network"},
                {"rounds", "N", "3", "measure so often, report the best"},
                {"profile", NULL, NULL, "time by operator, of the best round"}},

@@ -36,7 +36,13 @@ static hkd_status put_input(hkd_plan *plan, const hkd_model *m, const hkd_progra
     return status;
 }
 
-static hkd_status run_network(hkd_model *m, const hkd_safetensors *st, const char *out) {
+static int tensors(const hkd_program *p, const hkd_plan *plan) {
+    int count = 0;
+    for (hkd_var v = 0; v < p->n_vars; v++) count += hkd_plan_tensor(plan, v) != NULL;
+    return count;
+}
+
+static hkd_status run_network(hkd_model *m, const hkd_safetensors *st, const char *out, bool as_run) {
     hkd_shape x = hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)m->config.img_channels, (int64_t)m->config.img_resolution,
                                (int64_t)m->config.img_resolution);
     double *values = NULL, *sigma = NULL;
@@ -50,12 +56,12 @@ static hkd_status run_network(hkd_model *m, const hkd_safetensors *st, const cha
                                                                         .augment = augment});
     hkd_plan *plan = NULL;
     status = p ? hkd_program_status(p) : hkd_fail(HKD_RESOURCES, "out of memory for the network");
-    if (!status) status = hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.trace = true});
+    if (!status) status = hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.trace = true, .as_run = as_run});
     for (int v = 0; !status && v < p->n_vars; v++)
         if (p->var[v].kind == HKD_VAR_INPUT) status = put_input(plan, m, p, v, st, sigma);
     if (!status) status = hkd_plan_forward(plan);
-    if (!status) status = hkd_trace_save(out, p, plan, m->weights, m->dev);
-    if (!status) printf("%d calls, %d tensors in %s\n", p->n_calls, p->n_vars, out);
+    if (!status) status = hkd_trace_save(out, hkd_plan_program(plan), plan, m->weights, m->dev);
+    if (!status) printf("%d calls, %d tensors in %s\n", hkd_plan_program(plan)->n_calls, tensors(p, plan), out);
     hkd_plan_free(plan);
     hkd_program_free(p);
     free(sigma);
@@ -72,7 +78,7 @@ static hkd_status run(const hkd_args *a) {
     if (!status) status = hkd_open_device(&dev, a);
     if (!status) status = hkd_model_load(&m, model, dev);
     if (!status) status = hkd_safetensors_open(&st, in);
-    if (!status) status = run_network(m, st, out);
+    if (!status) status = run_network(m, st, out, hkd_given(a, "as-run"));
     hkd_safetensors_close(st);
     hkd_model_free(m);
     hkd_device_close(dev);
@@ -84,7 +90,8 @@ const hkd_verb hkd_verb_trace = {
     .summary = "run a network and keep every intermediate tensor",
     .option = {{"model", "FILE", NULL, "the network"},
                {"in", "FILE", NULL, "tensors x [N,C,H,W], sigma [N], optional class_labels, augment_labels, dt, decoder_sigma"},
-               {"out", "FILE", NULL, "the trace, for hkd compare"}},
+               {"out", "FILE", NULL, "the trace, for hkd compare"},
+               {"as-run", NULL, NULL, "as the device runs it: chains that it fuses stay one call"}},
     .example = {"trace --device cpu --model M.safetensors --in IN.safetensors --out cpu.safetensors"},
     .run = run,
 };

@@ -18,7 +18,7 @@ static inline void hkd_cpu_adam_pass(const hkd_cpu *cpu, const hkd_call *call, c
     const float step = (float)s->step, root = (float)s->root, eps = (float)s->eps, l2 = (float)s->l2, shrink = (float)s->shrink;
     const int64_t count = hkd_count(&call->in[0].shape);
     (void)cpu;
-    #pragma omp parallel for simd num_threads(cpu->threads)
+    #pragma omp parallel for simd num_threads(cpu->threads) if (parallel : count > HKD_SMALL)
     for (int64_t i = 0; i < count; i++) { /* each output may be its own input: every element is read before it is written */
         const float g1 = g[i] + l2 * p[i];
         const float m1 = keep_m * m[i] + take_m * g1;

@@ -1,13 +1,13 @@
-/* conv2d on the cpu: chooses the algorithm, by the shape alone. */
+/* conv2d on the cpu, and the rows that fuse what follows it: chooses the algorithm, by the shape alone. */
 #include "conv2d.h"
 #include "winograd.h"
 
 #include "status.h"
 
-extern const hkd_op hkd_op_conv2d;
+extern const hkd_op hkd_op_conv2d, hkd_op_conv2d_add_channel, hkd_op_conv2d_add_scale;
 
-enum { X, W, B };
-enum { STRIDE, PAD_H, PAD_W, GROUPS };
+enum { X, W, B, EXTRA };
+enum { STRIDE, PAD_H, PAD_W, GROUPS, SCALE };
 
 static hkd_conv2d_dims dims_of(const hkd_call *c, const hkd_shape *out) {
     const int64_t *x = c->in[X].shape.dim, *w = c->in[W].shape.dim;
@@ -19,14 +19,22 @@ static bool winograd_pays(const hkd_cpu *cpu, const hkd_conv2d_dims *d) { return
 
 enum { RAW, DIRECT, WINOGRAD }; /* forms of a weight */
 
+static hkd_epilogue epilogue_of(const hkd_call *call) {
+    hkd_epilogue e = {.bias = hkd_cpu_data(&call->in[B])};
+    if (call->op == &hkd_op_conv2d_add_channel) e.image_bias = hkd_cpu_data(&call->in[EXTRA]);
+    if (call->op == &hkd_op_conv2d_add_scale) e.residual = hkd_cpu_data(&call->in[EXTRA]), e.scale = (float)call->p[SCALE];
+    return e;
+}
+
 static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     const hkd_conv2d_dims d = dims_of(call, &call->out[0].shape);
     const bool fast = winograd_pays(cpu, &d);
     const hkd_buffer *w = call->in[W].buffer;
     if (w->frozen && w->form != (fast ? WINOGRAD : DIRECT))
         return hkd_fail(HKD_USAGE, "conv2d: this weight was frozen for pictures of another size");
-    return (fast ? hkd_winograd : hkd_conv2d_direct)(cpu, hkd_cpu_data(&call->out[0]), hkd_cpu_data(&call->in[X]), w,
-                                                     hkd_cpu_data(&call->in[B]), &d);
+    const hkd_epilogue then = epilogue_of(call);
+    return (fast ? hkd_winograd : hkd_conv2d_direct)(cpu, hkd_cpu_data(&call->out[0]), hkd_cpu_data(&call->in[X]), w, &then,
+                                                     &d);
 }
 
 static hkd_status freeze(hkd_cpu *cpu, const hkd_call *call) {
@@ -43,7 +51,7 @@ static hkd_status freeze(hkd_cpu *cpu, const hkd_call *call) {
 /* db = sum of dy over pixels: rows into images, images into groups, groups in order. One item: 16 channels. */
 static void bias_gradient(hkd_cpu *cpu, float *db, const float *dy, const hkd_conv2d_dims *d, bool accumulate) {
     enum { BLOCK = 16 };
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (d->n * d->h_out * d->w_out * d->c_out > HKD_SMALL)
     for (int64_t o = 0; o < d->c_out; o += BLOCK) {
         const int64_t count = hkd_min(BLOCK, d->c_out - o);
         for (int64_t c = 0; !accumulate && c < count; c++) db[o + c] = 0;
@@ -73,6 +81,32 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
     return status;
 }
 
+/* dv[n, c] = sum of dy over the pixels of an image, rows first. One item: an image, 16 channels. */
+static void image_bias_gradient(hkd_cpu *cpu, float *dv, const float *dy, const hkd_conv2d_dims *d, bool accumulate) {
+    enum { BLOCK = 16 };
+    const int64_t blocks = hkd_ceil_div(d->c_out, BLOCK);
+    #pragma omp parallel for num_threads(cpu->threads) if (d->n * d->h_out * d->w_out * d->c_out > HKD_SMALL)
+    for (int64_t item = 0; item < d->n * blocks; item++) {
+        const int64_t n = item / blocks, o = item % blocks * BLOCK, count = hkd_min(BLOCK, d->c_out - o);
+        float sum[BLOCK] = {0}, *to = dv + n * d->c_out + o;
+        for (int64_t i = n * d->h_out; i < (n + 1) * d->h_out; i++) {
+            float row[BLOCK] = {0};
+            for (int64_t j = i * d->w_out; j < (i + 1) * d->w_out; j++)
+                for (int64_t c = 0; c < count; c++) row[c] += dy[j * d->c_out + o + c];
+            for (int64_t c = 0; c < count; c++) sum[c] += row[c];
+        }
+        for (int64_t c = 0; c < count; c++) to[c] = (accumulate ? to[c] : 0) + sum[c];
+    }
+    (void)cpu;
+}
+
+static hkd_status backward_add_channel(hkd_cpu *cpu, const hkd_call *call) {
+    const hkd_conv2d_dims d = dims_of(call, &call->up[0].shape);
+    float *dv = hkd_cpu_data(&call->grad[EXTRA]);
+    if (dv) image_bias_gradient(cpu, dv, hkd_cpu_data(&call->up[0]), &d, call->accumulate[EXTRA]);
+    return backward(cpu, call);
+}
+
 static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward) {
     const hkd_conv2d_dims d = dims_of(call, backward ? &call->up[0].shape : &call->out[0].shape);
     const bool fast = winograd_pays(cpu, &d);
@@ -94,3 +128,11 @@ static const hkd_spread *spread(const hkd_cpu *cpu, const hkd_call *call) {
 const hkd_cpu_op HKD_CPU(conv2d) = {
     .op = &hkd_op_conv2d, .workspace = workspace, .forward = forward, .backward = backward, .freeze = freeze,
     .spread = spread};
+
+const hkd_cpu_op HKD_CPU(conv2d_add_channel) = {
+    .op = &hkd_op_conv2d_add_channel, .workspace = workspace, .forward = forward, .backward = backward_add_channel,
+    .freeze = freeze, .spread = spread};
+
+/* Forward only: its gradient would need s dy in memory of its own, which the chain has already. */
+const hkd_cpu_op HKD_CPU(conv2d_add_scale) = {
+    .op = &hkd_op_conv2d_add_scale, .workspace = workspace, .forward = forward, .freeze = freeze, .spread = spread};

@@ -6,13 +6,21 @@
 
 #include "gemm.h"
 
+/* What follows the sums of a forward convolution, in this order; NULL: left out. */
+typedef struct {
+    const float *bias;       /* [c_out] */
+    const float *image_bias; /* [n, c_out] */
+    const float *residual;   /* like y; then the result times scale */
+    float scale;
+} hkd_epilogue;
+
 /* Direct: any shape; every element is one sum, judged element by element. */
 #define hkd_conv2d_direct HKD_CPU(conv2d_direct)
 #define hkd_conv2d_direct_dx HKD_CPU(conv2d_direct_dx)
 #define hkd_conv2d_direct_dw HKD_CPU(conv2d_direct_dw)
 #define hkd_conv2d_direct_bytes HKD_CPU(conv2d_direct_bytes)
 #define hkd_conv2d_direct_dw_bytes HKD_CPU(conv2d_direct_dw_bytes)
-hkd_status hkd_conv2d_direct(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const float *b,
+hkd_status hkd_conv2d_direct(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
                              const hkd_conv2d_dims *d);
 hkd_status hkd_conv2d_direct_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d,
                                 bool accumulate);
@@ -27,7 +35,8 @@ size_t hkd_conv2d_direct_dw_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d);
 #define hkd_winograd HKD_CPU(winograd)
 #define hkd_winograd_dx HKD_CPU(winograd_dx)
 #define hkd_winograd_bytes HKD_CPU(winograd_bytes)
-hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const float *b, const hkd_conv2d_dims *d);
+hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
+                        const hkd_conv2d_dims *d);
 hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d, bool accumulate);
 size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen);
 

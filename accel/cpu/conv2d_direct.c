@@ -32,13 +32,14 @@ typedef struct {
     bool transposed;                /* data gradient */
 } gather;
 
-static gather gather_of(const hkd_conv2d_dims *d, bool transposed) {
+/* `merge`: a 1x1 kernel may see the pixels of all images as one long row. */
+static gather gather_of(const hkd_conv2d_dims *d, bool transposed, bool merge) {
     const int64_t ci = d->c_in / d->groups, co = d->c_out / d->groups;
     gather g = transposed ? (gather){d->n, d->groups, d->h_out, d->w_out, co, d->kh, d->kw, d->h, d->w, ci, 1, d->stride,
                                      d->pad_h, d->pad_w, true}
                           : (gather){d->n, d->groups, d->h, d->w, ci, d->kh, d->kw, d->h_out, d->w_out, co, d->stride, 1,
                                      d->pad_h, d->pad_w, false};
-    if (d->kh * d->kw * d->stride == 1 && !d->pad_h && !d->pad_w) { /* 1x1: pixels are one long row */
+    if (merge && d->kh * d->kw * d->stride == 1 && !d->pad_h && !d->pad_w) {
         g.sw = g.tw = d->n * d->h * d->w;
         g.n = g.sh = g.th = 1;
     }
@@ -166,7 +167,8 @@ static void copy_padded(float *to, const float *image, const gather *g, const sp
 
 typedef struct {
     float *target;
-    const float *source, *bias;
+    const float *source;
+    hkd_epilogue then;
     const float *packed;         /* NULL: pack the raw weights first */
     const hkd_segment *segments; /* [phase][split.segments + 1]; the depth of the last holds the phase's count */
     bool accumulate;
@@ -192,18 +194,21 @@ static void gather_item(const gather *g, const split *s, const arrays *a, float 
     }
     const hkd_segment *segments = a->segments + phase * (s->segments + 1);
     hkd_gemm run = {.segments = segments[s->segments].depth, .a_row = g->source_step * s->pixel, .a_k = 1,
-                    .c_row = step * g->groups * g->tc, .rows = j1 - j0, .accumulate = a->accumulate};
+                    .c_row = step * g->groups * g->tc, .rows = j1 - j0, .scale = a->then.scale, .accumulate = a->accumulate};
     for (int64_t panel = panels * part / s->panel_items; panel < panels * (part + 1) / s->panel_items; panel++) {
         run.cols = hkd_panel_cols(g->tc, panel);
         run.segment = segments;
         run.b = a->packed + (group * hkd_packed_cols(g->tc) + panel * HKD_PANEL) * g->sc * g->kh * g->kw;
-        run.bias = a->bias ? a->bias + group * g->tc + panel * HKD_PANEL : NULL;
+        const int64_t channel = group * g->tc + panel * HKD_PANEL;
+        run.bias = a->then.bias ? a->then.bias + channel : NULL;
+        run.more = a->then.image_bias ? a->then.image_bias + n * g->groups * g->tc + channel : NULL;
         run.next_floats = HKD_PANEL * g->sc * g->kh * g->kw / (i1 - i0);
         for (int64_t i = i0; i < i1; i++) {
             run.next = run.b + HKD_PANEL * g->sc * g->kh * g->kw + (i - i0) * run.next_floats; /* of the next panel */
             const int64_t pixel = (n * g->th + i * step + phase_h) * g->tw + j0 * step + phase_w;
             run.a = view + (i - i0) * g->source_step * s->row + group * g->sc;
-            run.c = a->target + (pixel * g->groups + group) * g->tc + panel * HKD_PANEL;
+            run.c = a->target + pixel * g->groups * g->tc + channel;
+            if (a->then.residual) run.residual = a->then.residual + (run.c - a->target);
             hkd_gemm_run(&run);
         }
     }
@@ -241,27 +246,27 @@ static hkd_status run(hkd_cpu *cpu, const gather *g, arrays a, const float *w) {
     return HKD_OK;
 }
 
-hkd_status hkd_conv2d_direct(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const float *b,
+hkd_status hkd_conv2d_direct(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
                              const hkd_conv2d_dims *d) {
-    const gather g = gather_of(d, false);
-    return run(cpu, &g, (arrays){.target = y, .source = x, .bias = b, .packed = w->frozen}, w->data);
+    const gather g = gather_of(d, false, !e->image_bias);
+    return run(cpu, &g, (arrays){.target = y, .source = x, .then = *e, .packed = w->frozen}, w->data);
 }
 
 hkd_status hkd_conv2d_direct_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d,
                                 bool accumulate) {
-    const gather g = gather_of(d, true);
+    const gather g = gather_of(d, true, true);
     return run(cpu, &g, (arrays){.target = dx, .source = dy, .accumulate = accumulate}, w);
 }
 
 size_t hkd_conv2d_direct_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen) {
-    const gather g = gather_of(d, transposed);
+    const gather g = gather_of(d, transposed, true);
     if (!targets(&g)) return 0;
     const split s = split_of(&g, cpu->threads);
     return gather_bytes(&g, &s, cpu->threads, frozen);
 }
 
 hkd_status hkd_conv2d_direct_form(hkd_cpu *cpu, float **form, const float *w, const hkd_conv2d_dims *d) {
-    const gather g = gather_of(d, false);
+    const gather g = gather_of(d, false, true);
     const hkd_status status = hkd_cpu_form_new(form, (size_t)hkd_max(packed_floats(&g), 1));
     (void)cpu;
     if (status) return status;

@@ -59,12 +59,12 @@ static void philox(uint32_t word[4][LANES], const hkd_stream *s, uint64_t first,
     }
 }
 
-/* Channels in groups of LANES, pixels in groups of four. */
-static void grouped(float *y, const float *x, const mask *m, bool accumulate) {
+/* Channels in groups of LANES, pixels in groups of four: groups begin .. end - 1. */
+static void grouped(float *y, const float *x, const mask *m, bool accumulate, int64_t begin, int64_t end) {
     const uint64_t blocks = (uint64_t)m->area / 4; /* per channel */
     const float scale = m->scale;
     const uint32_t threshold = (uint32_t)m->threshold + ((double)(uint32_t)m->threshold < m->threshold);
-    for (int64_t quad = 0; quad < m->area / 4; quad++)
+    for (int64_t quad = begin; quad < end; quad++)
         for (int64_t c = 0; c < m->channels; c += LANES) {
             uint32_t word[4][LANES];
             philox(word, &m->stream, (uint64_t)c * blocks + (uint64_t)quad, blocks);
@@ -80,15 +80,20 @@ static void grouped(float *y, const float *x, const mask *m, bool accumulate) {
 }
 
 static void run(hkd_cpu *cpu, const hkd_call *call, const hkd_tensor *to, const hkd_tensor *from, bool accumulate) {
+    enum { PARTS = 8 }; /* of an image, so that few images occupy all threads */
     const int64_t n = from->shape.dim[0];
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
-    for (int64_t k = 0; k < n; k++) {
+    #pragma omp parallel for num_threads(cpu->threads) if (hkd_count(&from->shape) > HKD_SMALL)
+    for (int64_t item = 0; item < n * PARTS; item++) {
+        const int64_t k = item / PARTS, part = item % PARTS;
         const mask m = mask_of(call, from, k);
         const int64_t start = k * m.channels * m.area;
         float *y = hkd_cpu_data(to) + start;
         const float *x = hkd_cpu_data(from) + start;
-        (m.area % 4 || m.channels % LANES ? plain : grouped)(y, x, &m, accumulate);
+        const int64_t quads = m.area / 4;
+        const bool even = m.area % 4 == 0 && m.channels % LANES == 0;
+        if (even) grouped(y, x, &m, accumulate, quads * part / PARTS, quads * (part + 1) / PARTS);
+        else if (part == 0) plain(y, x, &m, accumulate);
     }
 }
 

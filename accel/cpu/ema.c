@@ -10,7 +10,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     const float w = (float)(near_p ? call->p[0] : 1 - call->p[0]);
     const int64_t count = hkd_count(&call->in[0].shape);
     (void)cpu;
-    #pragma omp parallel for simd num_threads(cpu->threads)
+    #pragma omp parallel for simd num_threads(cpu->threads) if (parallel : count > HKD_SMALL)
     for (int64_t i = 0; i < count; i++) e_new[i] = start[i] + w * (end[i] - start[i]);
     return HKD_OK;
 }

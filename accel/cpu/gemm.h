@@ -34,7 +34,9 @@ typedef struct {
     float *c;
     int64_t c_row;
     int64_t rows, cols;    /* cols <= HKD_PANEL, any number of rows */
-    const float *bias;     /* [cols] or NULL */
+    const float *bias, *more; /* [cols] or NULL: added in this order */
+    const float *residual; /* NULL, or rows c_row apart: c = (sums + residual) * scale */
+    float scale;
     bool accumulate;       /* add to c */
     const float *next;     /* what will be read next, fetched into cache meanwhile; next_floats 0: nothing */
     int64_t next_floats;

@@ -27,7 +27,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     float *partial;
     const hkd_status status = hkd_cpu_scratch(cpu, &partial, workspace(cpu, call, false));
     if (status) return status;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (n > HKD_SMALL)
     for (int64_t b = 0; b < blocks; b++) partial[b] = block_sum(x + b * BLOCK, n - b * BLOCK < BLOCK ? n - b * BLOCK : BLOCK);
     float *y = hkd_cpu_data(&call->out[0]);
     y[0] = 0;
@@ -41,7 +41,7 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
     const int64_t n = hkd_count(&call->in[0].shape);
     const bool accumulate = call->accumulate[0];
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (n > HKD_SMALL)
     for (int64_t i = 0; i < n; i++) dx[i] = (accumulate ? dx[i] : 0) + 2 * x[i] * dy;
     return HKD_OK;
 }

@@ -46,6 +46,11 @@ extern const hkd_cpu_op HKD_CPU(radam);
 extern const hkd_cpu_op HKD_CPU(ema);
 extern const hkd_cpu_op HKD_CPU(sum_squares);
 
+/* fused rows */
+extern const hkd_cpu_op HKD_CPU(group_norm_silu);
+extern const hkd_cpu_op HKD_CPU(conv2d_add_channel);
+extern const hkd_cpu_op HKD_CPU(conv2d_add_scale);
+
 extern const hkd_cpu_op *const HKD_CPU(table)[];
 const hkd_cpu_op *const HKD_CPU(table)[] = {
     /* convolution and linear */
@@ -93,5 +98,9 @@ const hkd_cpu_op *const HKD_CPU(table)[] = {
     &HKD_CPU(radam),
     &HKD_CPU(ema),
     &HKD_CPU(sum_squares),
+    /* fused rows */
+    &HKD_CPU(group_norm_silu),
+    &HKD_CPU(conv2d_add_channel),
+    &HKD_CPU(conv2d_add_scale),
     NULL,
 };

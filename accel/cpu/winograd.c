@@ -12,8 +12,9 @@
  * once and makes U six positions at a time (200 KB, second-level cache), multiplies all tiles, and transforms its outputs.
  * The next position of V is fetched while one is multiplied.
  *
- * Frozen weights bring U along, and it is U that streams past: waves are small (V stays in the second-level cache), and when
- * there are many each thread takes its own.
+ * All of U is made first where that pays: with a wave of tiles or more, and in narrow layers, which have too few panels to
+ * occupy the threads: there a work item is a panel and a part of the tiles. Frozen weights bring U along. Where U is there and
+ * tiles are many, each thread takes small waves of its own and U streams past.
  *
  * Every element is one sum over channels in order, whatever the wave, the item or the thread.
  */
@@ -22,39 +23,43 @@
 
 #include <string.h>
 
-enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, FROZEN_WAVE = 36,
+enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, OWN_WAVE = 36, FEW = 24,
        SKEW = 16 }; /* a line more, lest what is 4 KB apart share one cache set */
 
 typedef struct {
     int64_t n, h, w, ci, co;           /* source and target picture; channels of source and target */
     bool transposed;                   /* data gradient */
     int64_t th, tw, tiles;             /* tiles per picture side, in all */
-    int64_t wave, panels;              /* tiles in V; work items of a wave */
-    bool alone;                        /* there are enough waves that each thread takes its own */
+    int64_t wave, panels, parts;       /* tiles in V; work items of a wave: panels x parts of the tiles */
+    bool once, alone;                  /* U is made once, before the waves; each thread takes waves of its own */
     int64_t row;                       /* floats per tile in V */
     int64_t v_step, u_step, m_step;    /* floats between positions (between taps: u_step) */
-    int64_t v_floats, space_floats;    /* all of V; taps, U and M of a thread */
+    int64_t u_floats, v_floats, space_floats; /* U made once; all of V; taps, U and M of a thread */
 } plan;
 
 static plan plan_of(const hkd_conv2d_dims *d, bool transposed, bool frozen, int threads) {
     plan p = {.n = d->n, .h = d->h, .w = d->w, .ci = transposed ? d->c_out : d->c_in, .co = transposed ? d->c_in : d->c_out,
               .transposed = transposed, .th = hkd_ceil_div(d->h, OUT), .tw = hkd_ceil_div(d->w, OUT)};
     p.tiles = p.n * p.th * p.tw;
-    const int64_t wave = frozen ? FROZEN_WAVE : WAVE;
-    p.alone = frozen && p.tiles >= 2 * wave * threads;
-    p.wave = p.tiles ? hkd_ceil_div(p.tiles, hkd_ceil_div(p.tiles, wave)) : 0;
     p.panels = hkd_panels(p.co);
+    p.once = !frozen && (p.panels < 4 * threads || p.tiles >= WAVE);
+    p.alone = (frozen || p.once) && p.tiles >= 2 * OWN_WAVE * threads;
+    const int64_t wave = p.alone ? OWN_WAVE : WAVE;
+    p.wave = p.tiles ? hkd_ceil_div(p.tiles, hkd_ceil_div(p.tiles, wave)) : 0;
+    if (p.once && !p.alone) p.parts = hkd_min(hkd_ceil_div(4 * threads, p.panels), p.wave / FEW);
+    p.parts = hkd_max(p.parts, 1);
     p.row = hkd_align(p.ci) + SKEW;
     p.v_step = p.wave * p.row + SKEW;
     p.u_step = p.ci * HKD_PANEL + SKEW;
-    p.m_step = p.wave * HKD_PANEL + SKEW;
+    p.m_step = hkd_ceil_div(p.wave, p.parts) * HKD_PANEL + SKEW;
+    p.u_floats = p.once ? POSITIONS * p.ci * hkd_packed_cols(p.co) : 0;
     p.v_floats = POSITIONS * p.v_step;
     p.space_floats = (TAPS + SIDE) * p.u_step + POSITIONS * p.m_step;
     return p;
 }
 
 static size_t bytes_of(const plan *p, int threads) {
-    return (size_t)(p->row + p->v_floats * (p->alone ? threads : 1) + threads * p->space_floats) * sizeof(float);
+    return (size_t)(p->row + p->u_floats + p->v_floats * (p->alone ? threads : 1) + threads * p->space_floats) * sizeof(float);
 }
 
 size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen) {
@@ -62,19 +67,20 @@ size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool tra
     return bytes_of(&p, cpu->threads);
 }
 
-/* The taps of one panel: [tap][channel][column]; the data gradient sees them rotated and transposed. */
-static void gather_taps(float *taps, const float *w, const plan *p, int64_t panel) {
+/* The taps of one panel and the channels begin .. end - 1: [tap][channel][column]; the data gradient sees them rotated and
+ * transposed. */
+static void gather_taps(float *taps, const float *w, const plan *p, int64_t panel, int64_t begin, int64_t end) {
     static const float zero[TAPS];
     const int64_t cols = hkd_panel_cols(p->co, panel), width = hkd_panel_width(cols);
     const int64_t col_step = p->transposed ? TAPS : p->ci * TAPS, channel_step = p->transposed ? p->co * TAPS : TAPS;
     const int64_t step = p->transposed ? -p->u_step : p->u_step;
     const float *from = w + panel * HKD_PANEL * col_step;
     if (p->transposed) taps += (TAPS - 1) * p->u_step;
-    for (int64_t c0 = 0; c0 < p->ci; c0 += BLOCK)
+    for (int64_t c0 = begin; c0 < end; c0 += BLOCK)
         for (int64_t o = 0; o < width; o++)
-            for (int64_t c = c0; c < hkd_min(c0 + BLOCK, p->ci); c++) {
+            for (int64_t c = c0; c < hkd_min(c0 + BLOCK, end); c++) {
                 const float *g = o < cols ? from + o * col_step + c * channel_step : zero;
-                float *to = taps + c * width + o;
+                float *to = taps + (c - begin) * width + o;
                 HKD_UNROLL
                 for (int64_t t = 0; t < TAPS; t++) to[t * step] = g[t];
             }
@@ -129,12 +135,23 @@ void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zero
     }
 }
 
+typedef struct {
+    float *y;
+    const float *x;
+    hkd_epilogue then;
+    const float *w, *u;       /* raw weights; all of U, or NULL: made by panels */
+    bool accumulate;
+} arrays;
+
+HKD_INLINE hkd_vec load(const float *p, int64_t count) { return count >= HKD_V ? hkd_load(p) : hkd_load_part(p, count); }
+
 /* Outputs of one tile for `cols` channels from `first` on. */
-static void transform_output(float *y, const float *m, int64_t step, const float *bias, const plan *p, int64_t tile,
-                             int64_t first, int64_t cols, bool accumulate) {
+static void transform_output(const arrays *a, const float *m, int64_t step, const plan *p, int64_t tile, int64_t first,
+                             int64_t cols) {
     const int64_t n = tile / (p->th * p->tw), row = tile / p->tw % p->th * OUT, col = tile % p->tw * OUT;
     const int64_t rows = hkd_min(OUT, p->h - row), columns = hkd_min(OUT, p->w - col);
-    float *corner = y + ((n * p->h + row) * p->w + col) * p->co + first;
+    const int64_t corner = ((n * p->h + row) * p->w + col) * p->co + first;
+    const float *image_bias = a->then.image_bias ? a->then.image_bias + n * p->co : NULL, *residual = a->then.residual;
     for (int64_t o = 0; o < cols; o += HKD_V) {
         hkd_vec half[OUT][SIDE], whole[OUT];
         const int64_t count = cols - o;
@@ -144,37 +161,45 @@ static void transform_output(float *y, const float *m, int64_t step, const float
             hkd_winograd_output(&half[0][j], SIDE, hkd_load(at), hkd_load(at + down), hkd_load(at + 2 * down),
                                 hkd_load(at + 3 * down), hkd_load(at + 4 * down), hkd_load(at + 5 * down));
         }
-        hkd_vec b = {0};
-        if (bias) b = count >= HKD_V ? hkd_load(bias + first + o) : hkd_load_part(bias + first + o, count);
+        hkd_vec b = {0}, more = {0};
+        if (a->then.bias) b = load(a->then.bias + first + o, count);
+        if (image_bias) more = load(image_bias + first + o, count);
         for (int64_t i = 0; i < rows; i++) {
             hkd_winograd_output(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
             for (int64_t j = 0; j < columns; j++) {
-                float *to = corner + (i * p->w + j) * p->co + o;
-                hkd_prefetch_write(to + OUT * p->co); /* the next tile's */
-                if (count >= HKD_V) hkd_store(to, accumulate ? hkd_load(to) + whole[j] : whole[j] + b);
-                else hkd_store_part(to, accumulate ? hkd_load_part(to, count) + whole[j] : whole[j] + b, count);
+                const int64_t at = corner + (i * p->w + j) * p->co + o;
+                hkd_prefetch_write(a->y + at + OUT * p->co); /* the next tile's */
+                hkd_vec y = whole[j] + b + more;
+                if (a->accumulate) y = load(a->y + at, count) + whole[j];
+                if (residual) y = (y + load(residual + at, count)) * a->then.scale;
+                if (count >= HKD_V) hkd_store(a->y + at, y);
+                else hkd_store_part(a->y + at, y, count);
             }
         }
     }
 }
 
-typedef struct {
-    float *y;
-    const float *x, *bias;
-    const float *w, *u;       /* raw weights, or the frozen form: one of the two is NULL */
-    bool accumulate;
-} arrays;
-
-/* Where a panel's U begins in the frozen form, [panel][36][channel][column]. */
+/* Where a panel begins in all of U, [panel][36][channel][column]. */
 static int64_t u_at(const plan *p, int64_t panel) { return panel * HKD_PANEL * POSITIONS * p->ci; }
 
-/* One panel of outputs of a wave of tiles. `space` holds taps, six positions of U, and M. */
+/* All of U by work items, BLOCK channels of a panel each. */
+static int64_t u_items(const plan *p) { return p->panels * hkd_ceil_div(p->ci, BLOCK); }
+static void make_u(float *u, float *taps, const float *w, const plan *p, int64_t item) {
+    const int64_t panel = item % p->panels, begin = item / p->panels * BLOCK, end = hkd_min(begin + BLOCK, p->ci);
+    const int64_t width = hkd_panel_width(hkd_panel_cols(p->co, panel)), step = p->ci * width;
+    gather_taps(taps, w, p, panel, begin, end);
+    for (int64_t i = 0; i < SIDE; i++)
+        transform_weights(u + u_at(p, panel) + i * SIDE * step + begin * width, step, taps, i, p->u_step,
+                          (end - begin) * width);
+}
+
+/* One panel of outputs of `tiles` tiles, whose V starts at v. `space` holds taps, six positions of U, and M. */
 static void run_panel(const plan *p, const arrays *a, float *space, const float *v, int64_t panel, int64_t first,
                       int64_t tiles) {
     const int64_t cols = hkd_panel_cols(p->co, panel), width = hkd_panel_width(cols);
     float *taps = space, *u = taps + TAPS * p->u_step, *m = u + SIDE * p->u_step;
     const hkd_segment all = {0, 0, p->ci};
-    if (!a->u) gather_taps(taps, a->w, p, panel);
+    if (!a->u) gather_taps(taps, a->w, p, panel, 0, p->ci);
     for (int64_t i = 0; i < SIDE; i++) {
         if (!a->u) transform_weights(u, p->u_step, taps, i, p->u_step, p->ci * width);
         for (int64_t j = 0; j < SIDE; j++) {
@@ -188,48 +213,62 @@ static void run_panel(const plan *p, const arrays *a, float *space, const float 
         }
     }
     for (int64_t t = 0; t < tiles; t++)
-        transform_output(a->y, m + t * HKD_PANEL, p->m_step, a->bias, p, first + t, panel * HKD_PANEL, cols,
-                         a->accumulate);
+        transform_output(a, m + t * HKD_PANEL, p->m_step, p, first + t, panel * HKD_PANEL, cols);
 }
 
-static hkd_status run(hkd_cpu *cpu, const plan *p, const arrays *a) {
+/* A wave of its own for each thread. */
+static void run_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t first) {
+    const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
+    const int64_t tiles = hkd_min(p->wave, p->tiles - first);
+    for (int64_t t = 0; t < tiles; t++)
+        hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
+    for (int64_t panel = 0; panel < p->panels; panel++) run_panel(p, a, space, v, panel, first, tiles);
+}
+
+/* A wave by all threads of the team. */
+static void share_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t first) {
+    const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
+    const int64_t tiles = hkd_min(p->wave, p->tiles - first);
+    #pragma omp for schedule(dynamic, 4)
+    for (int64_t t = 0; t < tiles; t++)
+        hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
+    #pragma omp for schedule(dynamic)
+    for (int64_t item = 0; item < p->panels * p->parts; item++) {
+        const int64_t part = item % p->parts, begin = tiles * part / p->parts, end = tiles * (part + 1) / p->parts;
+        run_panel(p, a, space, v + begin * p->row, item / p->parts, first + begin, end - begin);
+    }
+}
+
+static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
     float *scratch;
     const hkd_status status = hkd_cpu_scratch(cpu, &scratch, bytes_of(p, cpu->threads));
     if (status || !p->tiles) return status;
-    float *zeros = scratch, *spaces = zeros + p->row, *vs = spaces + cpu->threads * p->space_floats;
-    const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
+    float *zeros = scratch, *u = zeros + p->row, *spaces = u + p->u_floats, *vs = spaces + cpu->threads * p->space_floats;
     memset(zeros, 0, (size_t)p->row * sizeof *zeros);
+    if (p->once) a.u = u;
     #pragma omp parallel num_threads(cpu->threads)
     {
-        float *space = spaces + hkd_cpu_thread() * p->space_floats, *v = p->alone ? vs + hkd_cpu_thread() * p->v_floats : vs;
+        float *space = spaces + hkd_cpu_thread() * p->space_floats;
         #pragma omp for schedule(dynamic)
-        for (int64_t first = 0; first < (p->alone ? p->tiles : 0); first += p->wave) {
-            const int64_t tiles = hkd_min(p->wave, p->tiles - first);
-            for (int64_t t = 0; t < tiles; t++)
-                hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
-            for (int64_t panel = 0; panel < p->panels; panel++) run_panel(p, a, space, v, panel, first, tiles);
-        }
-        for (int64_t first = 0; first < (p->alone ? 0 : p->tiles); first += p->wave) {
-            const int64_t tiles = hkd_min(p->wave, p->tiles - first);
-            #pragma omp for schedule(dynamic, 4)
-            for (int64_t t = 0; t < tiles; t++)
-                hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
-            #pragma omp for schedule(dynamic)
-            for (int64_t panel = 0; panel < p->panels; panel++) run_panel(p, a, space, v, panel, first, tiles);
-        }
+        for (int64_t item = 0; item < (p->once ? u_items(p) : 0); item++) make_u(u, space, a.w, p, item);
+        #pragma omp for schedule(dynamic)
+        for (int64_t first = 0; first < (p->alone ? p->tiles : 0); first += p->wave)
+            run_wave(p, &a, space, vs + hkd_cpu_thread() * p->v_floats, zeros, first);
+        for (int64_t first = 0; first < (p->alone ? 0 : p->tiles); first += p->wave) share_wave(p, &a, space, vs, zeros, first);
     }
     return HKD_OK;
 }
 
-hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const float *b, const hkd_conv2d_dims *d) {
+hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
+                        const hkd_conv2d_dims *d) {
     const plan p = plan_of(d, false, w->frozen, cpu->threads);
-    return run(cpu, &p, &(arrays){.y = y, .x = x, .w = w->data, .u = w->frozen, .bias = b});
+    return run(cpu, &p, (arrays){.y = y, .x = x, .w = w->data, .u = w->frozen, .then = *e});
 }
 
 hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d,
                            bool accumulate) {
     const plan p = plan_of(d, true, false, cpu->threads);
-    return run(cpu, &p, &(arrays){.y = dx, .x = dy, .w = w, .accumulate = accumulate});
+    return run(cpu, &p, (arrays){.y = dx, .x = dy, .w = w, .accumulate = accumulate});
 }
 
 hkd_status hkd_winograd_form(hkd_cpu *cpu, float **form, const float *w, const hkd_conv2d_dims *d) {
@@ -239,12 +278,7 @@ hkd_status hkd_winograd_form(hkd_cpu *cpu, float **form, const float *w, const h
     if (!status) status = hkd_cpu_form_new(form, (size_t)(POSITIONS * p.ci * hkd_packed_cols(p.co)));
     if (status) return status;
     #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
-    for (int64_t panel = 0; panel < p.panels; panel++) {
-        const int64_t step = p.ci * hkd_panel_width(hkd_panel_cols(p.co, panel));
-        float *taps = scratch + hkd_cpu_thread() * TAPS * p.u_step;
-        gather_taps(taps, w, &p, panel);
-        for (int64_t i = 0; i < SIDE; i++)
-            transform_weights(*form + u_at(&p, panel) + i * SIDE * step, step, taps, i, p.u_step, step);
-    }
+    for (int64_t item = 0; item < u_items(&p); item++)
+        make_u(*form, scratch + hkd_cpu_thread() * TAPS * p.u_step, w, &p, item);
     return HKD_OK;
 }

@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include "fused.h"
 #include "status.h"
 
 #include <math.h>
@@ -23,7 +24,8 @@ typedef struct {
 } step;
 
 struct hkd_plan {
-    const hkd_program *program;
+    hkd_program fused;          /* what runs: calls of its own, variables of the program */
+    const hkd_program *program; /* &fused */
     hkd_weights *weights;
     hkd_device *dev;
     hkd_plan_options options;
@@ -63,7 +65,7 @@ static void find_needed(const hkd_plan *plan, bool *needed) {
 static hkd_status add_backward(hkd_plan *plan, int index, const bool *needed) {
     const hkd_program_call *call = &plan->program->call[index];
     if (!grad_of(plan, call->out[0])->exists || !needed[call->out[0]]) return HKD_OK;
-    if (!call->op->backward)
+    if (!call->op->backward && !plan->dev->supports(plan->dev, call->op, true)) /* fused rows are the device's alone */
         return hkd_fail(HKD_USAGE, "%s has no gradient, but one is wanted through it", call->op->name);
     step *s = &plan->steps[plan->n_steps++];
     *s = (step){.call = index, .backward = true};
@@ -88,13 +90,14 @@ static hkd_status add_steps(hkd_plan *plan) {
     const hkd_program *p = plan->program;
     const int end = last_step(plan);
     for (int v = 0; v < p->n_vars; v++) {
-        *value_of(plan, v) = (cell){.exists = true, .first = end, .last = 0};
+        *value_of(plan, v) = (cell){.exists = p->var[v].kind != HKD_VAR_RESULT, .first = end, .last = 0};
         if (p->var[v].kind == HKD_VAR_INPUT) value_of(plan, v)->first = 0, value_of(plan, v)->last = end;
         if (p->var[v].keep) value_of(plan, v)->last = end;
         if (p->var[v].seed) *grad_of(plan, v) = (cell){.exists = true, .first = 0, .last = end};
     }
     for (int c = 0; c < p->n_calls; c++) {
         plan->steps[plan->n_steps++] = (step){.call = c};
+        value_of(plan, p->call[c].out[0])->exists = true;
         reach(value_of(plan, p->call[c].out[0]), c);
         for (int i = 0; i < hkd_op_inputs(p->call[c].op); i++)
             if (p->call[c].in[i] != HKD_NO_VAR) reach(value_of(plan, p->call[c].in[i]), c);
@@ -238,13 +241,16 @@ hkd_status hkd_plan_new(hkd_plan **out, const hkd_program *p, hkd_weights *weigh
     if (p->status) return p->status;
     hkd_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return hkd_fail(HKD_RESOURCES, "out of memory while planning");
-    plan->program = p;
+    plan->program = &plan->fused;
     plan->weights = weights;
     plan->dev = weights->dev;
     plan->options = *options;
     plan->steps = calloc(2 * (size_t)p->n_calls + 1, sizeof *plan->steps);
     plan->cells = calloc(2 * (size_t)p->n_vars + 1, sizeof *plan->cells);
-    hkd_status status = plan->steps && plan->cells ? add_steps(plan) : hkd_fail(HKD_RESOURCES, "out of memory while planning");
+    const bool fuse = !options->unfused && (!options->trace || options->as_run);
+    hkd_status status = hkd_fuse(&plan->fused, p, fuse ? plan->dev : NULL, options->backward);
+    if (!plan->steps || !plan->cells) status = hkd_fail(HKD_RESOURCES, "out of memory while planning");
+    if (!status) status = add_steps(plan);
     if (!status) share_in_place(plan);
     if (!status) status = share_slots(plan);
     if (!status) status = place_cells(plan);
@@ -264,13 +270,15 @@ void hkd_plan_free(hkd_plan *plan) {
     free(plan->slot_bytes);
     free(plan->steps);
     free(plan->cells);
+    free(plan->fused.call);
     free(plan);
 }
 
 const hkd_tensor *hkd_plan_tensor(const hkd_plan *plan, hkd_var v) {
     if (v < 0) return NULL;
     const hkd_program_var *var = &plan->program->var[v];
-    return var->keep || var->kind != HKD_VAR_RESULT || plan->options.trace ? &value_of(plan, v)->tensor : NULL;
+    const bool outlives = var->keep || var->kind != HKD_VAR_RESULT || plan->options.trace;
+    return outlives && value_of(plan, v)->exists ? &value_of(plan, v)->tensor : NULL;
 }
 
 const hkd_tensor *hkd_plan_grad(const hkd_plan *plan, hkd_var v) {
@@ -282,6 +290,8 @@ const hkd_tensor *hkd_plan_grad(const hkd_plan *plan, hkd_var v) {
 const hkd_tensor *hkd_plan_named(const hkd_plan *plan, const char *name) {
     return hkd_plan_tensor(plan, hkd_find_var(plan->program, name));
 }
+
+const hkd_program *hkd_plan_program(const hkd_plan *plan) { return plan->program; }
 
 hkd_status hkd_plan_set(hkd_plan *plan, const char *op_name, const char *param, double value) {
     const hkd_op *op = hkd_find_op(op_name);
@@ -329,6 +339,14 @@ static hkd_status all_finite(hkd_plan *plan, const hkd_tensor *t, bool *finite) 
     return status;
 }
 
+/* The name of a call's result; without one, of the first weight that it reads. */
+static const char *place_of(const hkd_program *p, const hkd_program_call *call) {
+    const char *name = p->var[call->out[0]].name;
+    for (int i = 0; !*name && i < hkd_op_inputs(call->op); i++)
+        if (call->in[i] != HKD_NO_VAR && p->var[call->in[i]].kind == HKD_VAR_WEIGHT) name = p->var[call->in[i]].name;
+    return name;
+}
+
 hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char **name) {
     *op = NULL;
     for (int i = 0; i < plan->n_steps; i++) {
@@ -341,7 +359,7 @@ hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char *
         if (status) return status;
         if (finite) continue;
         *op = s->on_device.op->name;
-        *name = plan->program->var[plan->program->call[s->call].out[0]].name;
+        *name = place_of(plan->program, &plan->program->call[s->call]);
         return HKD_OK;
     }
     return HKD_OK;

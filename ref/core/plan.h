@@ -1,11 +1,12 @@
 /* plan.h - a program made runnable on a device: backward calls, memory and order.
  *
- *     program  --record backward-->  steps  --lifetimes-->  slots (shared buffers)  --run-->  device
+ *     program  --fuse-->  calls  --record backward-->  steps  --lifetimes-->  slots (shared buffers)  --run-->  device
  *
- * A step is one call. Backward steps follow in reverse order; a variable used by several calls collects its gradient: the
- * first to deliver writes, the others accumulate. A variable lives from the step that makes it to the last step that reads it;
- * variables whose lives do not overlap share a slot. The weights and their gradients are not the plan's: they live in an
- * hkd_weights that many plans share. Weight gradients always accumulate (hkd_weights_zero_grad starts a step).
+ * Chains of calls that the device offers as one row become one call (fused.h), but for traces. A step is one call. Backward
+ * steps follow in reverse order; a variable used by several calls collects its gradient: the first to deliver writes, the
+ * others accumulate. A variable lives from the step that makes it to the last step that reads it; variables whose lives do
+ * not overlap share a slot. The weights and their gradients are not the plan's: they live in an hkd_weights that many plans
+ * share. Weight gradients always accumulate (hkd_weights_zero_grad starts a step).
  */
 #ifndef HKD_PLAN_H
 #define HKD_PLAN_H
@@ -18,6 +19,8 @@ typedef struct hkd_plan hkd_plan;
 typedef struct {
     bool backward;   /* append the gradients of everything that wants one */
     bool trace;      /* every variable keeps its own memory and can be looked at after the run */
+    bool as_run;     /* with trace: fused all the same; results inside of fused calls are not there */
+    bool unfused;    /* call by call, as the program says */
     bool dry;        /* lay out, but allocate nothing: to ask for the memory; cannot be run */
 } hkd_plan_options;
 
@@ -30,6 +33,9 @@ void hkd_plan_free(hkd_plan *plan); /* NULL is fine */
 const hkd_tensor *hkd_plan_tensor(const hkd_plan *plan, hkd_var v);
 const hkd_tensor *hkd_plan_grad(const hkd_plan *plan, hkd_var v);
 const hkd_tensor *hkd_plan_named(const hkd_plan *plan, const char *name); /* tensor of the variable of this name */
+
+/* The calls as they run; variables are the program's. */
+const hkd_program *hkd_plan_program(const hkd_plan *plan);
 
 /* Set a parameter of every call of `op`, e.g. ("dropout", "first_index", 512). */
 hkd_status hkd_plan_set(hkd_plan *plan, const char *op, const char *param, double value);
