@@ -85,7 +85,7 @@ static hkd_status picture(const hkd_images *self, int64_t index, double *image, 
 /* Two steps of training with and without room for the micro-batch: the same weights. */
 static void refused_training(void) {
     const hkd_images images = {16, picture, NULL};
-    const hkd_edm_objective edm = {&images, -1.2, 1.2, false, 3};
+    const hkd_edm_objective edm = {.images = &images, .p_mean = -1.2, .p_std = 1.2, .seed = 3};
     const hkd_config c = small_config(false, 0);
     double *w[2] = {NULL, NULL};
     int64_t total = 0;

@@ -172,10 +172,11 @@ static void used(void) {
 void test_tune(void) {
     static const char *const profiles[] = {"cpu", "gpu"};
     hkd_cl_machine *list;
+    char empty[256];
     int count;
     setenv("POCL_CACHE_DIR", "build/pocl", 0);
     setenv("XDG_CACHE_HOME", scratch("tuned"), 1);
-    const bool none = !hkd_cl_machines(&list, &count) && !count;
+    const bool none = !hkd_cl_machines(&list, &count, empty, sizeof empty) && !count;
     free(list);
     if (none) {
         test_skip("tune", "no OpenCL device on this machine");

@@ -77,7 +77,7 @@ static hkd_status time_sample(double *best, hkd_device *dev, int64_t rounds) {
 
 static hkd_status time_training(double *best, hkd_device *dev, int64_t rounds) {
     const hkd_images images = {BATCH, picture, NULL};
-    const hkd_edm_objective edm = {&images, -1.2, 1.2, false, 1};
+    const hkd_edm_objective edm = {.images = &images, .p_mean = -1.2, .p_std = 1.2, .seed = 1};
     const hkd_train_settings s = {.batch = BATCH, .micro_batch = BATCH, .images = 1000000, .lr = 1e-4, .lr_gamma = 1,
                                   .optimizer = HKD_OPTIMIZER_DEFAULT, .edm = &edm};
     const hkd_config c = hkd_cifar10_small();

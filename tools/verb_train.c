@@ -141,11 +141,11 @@ static const struct {
     {"cifar10-small", false, "images", "110000"},        {"cifar10-small", false, "lr", "1e-3"},
     {"cifar10-small", false, "warmup", "6400"},          {"cifar10-small", false, "cosine", ""},
     {"cifar10-small", false, "xflip", ""},               {"cifar10-small", false, "clip", "1000"},
-    {"cifar10-small", true, "trajectory-count", "4096"}, {"cifar10-small", true, "trajectory-steps", "18"},
+    {"cifar10-small", true, "trajectory-count", "3072"}, {"cifar10-small", true, "trajectory-steps", "18"},
     {"cifar10-small", true, "times", "2"},               {"cifar10-small", true, "batch", "16"},
-    {"cifar10-small", true, "micro-batch", "24"},        {"cifar10-small", true, "images", "60000"},
-    {"cifar10-small", true, "lr", "1e-3"},               {"cifar10-small", true, "lr-gamma", "1"},
-    {"cifar10-small", true, "cosine", ""},
+    {"cifar10-small", true, "micro-batch", "24"},        {"cifar10-small", true, "images", "20000"},
+    {"cifar10-small", true, "lr", "7e-4"},               {"cifar10-small", true, "lr-gamma", "1"},
+    {"cifar10-small", true, "cosine", ""},               {"cifar10-small", true, "clip", "10"},
 };
 
 static hkd_status apply_config(hkd_args *a, bool distil) {
