@@ -26,7 +26,7 @@ typedef struct {
     size_t time_count;
     const char *out;
     target target;
-    char sha256[65], settings[256];
+    char sha256[65], settings[768];
     double *x;                       /* [count, max(time_count, 1), C, R, R]; for a folder: of one batch */
     int64_t size, nfe;               /* numbers in one image; network evaluations for it */
 } job;
@@ -34,6 +34,16 @@ typedef struct {
 static int64_t pictures(const job *j) { return j->times ? (int64_t)j->time_count : 1; } /* of one seed */
 
 /* ---- what was asked ------------------------------------------------------------------------------------------------------ */
+
+/* Whatever else was given and changes the bytes, and where they were made. */
+static void add_settings(job *j, const hkd_device *dev) {
+    static const char *const names[] = {"times", "churn-min", "churn-max", "churn-noise", "class", "decode-at", "latents", "math"};
+    size_t at = strlen(j->settings);
+    for (size_t i = 0; i < sizeof names / sizeof *names && at < sizeof j->settings; i++)
+        if (hkd_given(j->args, names[i]))
+            at += (size_t)snprintf(j->settings + at, sizeof j->settings - at, " %s=%s", names[i], hkd_arg(j->args, names[i]));
+    if (at < sizeof j->settings) snprintf(j->settings + at, sizeof j->settings - at, " device=%s, %s", dev->kind, dev->name);
+}
 
 static hkd_status read_sampler(job *j, hkd_model *m) {
     static const char *const names[] = {"onestep", "heun", "euler"};
@@ -58,8 +68,8 @@ static hkd_status read_sampler(job *j, hkd_model *m) {
     if (!status) status = hkd_arg_real(&o->churn_max, a, "churn-max", 0, HUGE_VAL);
     if (!status) status = hkd_arg_real(&o->churn_noise, a, "churn-noise", 0, 1e6);
     if (!status && o->churn > 0 && kind == HKD_ONESTEP) status = hkd_fail(HKD_USAGE, "--churn is for --sampler heun or euler");
-    snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld%s%s churn=%g device=%s", names[kind], (long long)steps,
-             hkd_given(a, "times") ? " times=" : "", hkd_given(a, "times") ? hkd_arg(a, "times") : "", o->churn, m->dev->kind);
+    snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld churn=%g", names[kind], (long long)steps, o->churn);
+    add_settings(j, m->dev);
     return status;
 }
 
