@@ -42,7 +42,8 @@ static void add_settings(job *j, const hkd_device *dev) {
     for (size_t i = 0; i < sizeof names / sizeof *names && at < sizeof j->settings; i++)
         if (hkd_given(j->args, names[i]))
             at += (size_t)snprintf(j->settings + at, sizeof j->settings - at, " %s=%s", names[i], hkd_arg(j->args, names[i]));
-    if (at < sizeof j->settings) snprintf(j->settings + at, sizeof j->settings - at, " device=%s, %s", dev->kind, dev->name);
+    if (at < sizeof j->settings) snprintf(j->settings + at, sizeof j->settings - at, " device=%s %.*s", dev->kind,
+                                           (int)strcspn(dev->name, ","), dev->name); /* the number of threads changes no byte */
 }
 
 static hkd_status read_sampler(job *j, hkd_model *m) {
