@@ -29,7 +29,8 @@ static hkd_status command(const hkd_args *a, const hkd_verb *verb, const char *o
         const char *const end = *at == '"' ? "\"" : " ";
         argv[argc++] = at += *at == '"';
         at += strcspn(at, end);
-        while (*at == ' ' || *at == '"') *at++ = 0;
+        if (*at == '"') *at++ = 0;
+        while (*at == ' ') *at++ = 0;
     }
     hkd_args args;
     hkd_status status = hkd_parse_args(&args, verb, argc, argv);
