@@ -175,7 +175,8 @@ $(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(wild
 	@mkdir -p $(@D)
 	$(CMD_CC) -std=c99 -O1 -w $(INCLUDE) -include tests/accuracy/long_double.h -o $@ $(filter %.c,$^) \
 	    $(addprefix ref/core/,op.c op_table.c rng.c status.c) -lm
-$(O)/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(IO_OBJ) $(O)/libhkd_ref.a
+FUZZ_WITH := $(O)/tests/fuzz/file.o $(O)/tools/lists.o $(IO_OBJ) $(O)/libhkd_ref.a
+$(O)/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(FUZZ_WITH)
 	$(LINK)
 
 # ---- check-all: what takes long, or tools that few have; what is missing is reported as not run -----------------------------
@@ -213,11 +214,11 @@ check-install:
 	$(MAKE) uninstall DESTDIR=$(abspath $(O)/root)
 	[ -z "$$(find $(O)/root -type f)" ]
 
-$(O)/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(IO_OBJ) $(O)/libhkd_ref.a
+$(O)/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_WITH)
 	$(CMD_CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 fuzz: ## search for input that breaks a parser, a minute each (clang)
 	$(MAKE) CC=clang O=$(O)-fuzz CFLAGS="-O1 -g" SANITIZE=address,undefined,fuzzer-no-link $(FUZZED:%=$(O)-fuzz/fuzz_%)
-	for f in $(FUZZED); do mkdir -p $(O)-fuzz/corpus/$$f && $(O)-fuzz/fuzz_$$f -max_total_time=60 -max_len=2000 \
+	for f in $(FUZZED); do mkdir -p $(O)-fuzz/corpus/$$f && $(O)-fuzz/fuzz_$$f -max_total_time=60 -max_len=20000 \
 	    -malloc_limit_mb=600 -artifact_prefix=$(O)-fuzz/ $(O)-fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
 
 # ---- install ---------------------------------------------------------------------------------------------------------------

@@ -68,7 +68,8 @@
     X(verb_denoise) \
     X(verb_eval) \
     X(verb_info) \
-    X(verb_sample)
+    X(verb_sample) \
+    X(verb_train)
 
 #define DECLARE(name) void test_##name(void);
 SUITES(DECLARE)

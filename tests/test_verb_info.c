@@ -138,5 +138,17 @@ void test_verb_info(void) {
     refuses(model);
     const double x[6] = {1, 2, 3, 4, 5, 6};
     small_tensor_file(scratch("plain"), &(small_tensor){"x", x, hkd_shape_of(2, (int64_t)2, (int64_t)3), HKD_F16}, 1);
+#ifdef HKD_PNG
+    char sheet[512];
+    snprintf(sheet, sizeof sheet, "%s", scratch("sheet.png"));
+    CHECK(program("sample --quiet --model %s --seeds 3,5 --class 1 --decode-at 1,0.25,0 --out %s", model, sheet) == 0 &&
+              program("info %s", sheet) == 0, "%s", program_err());
+    static const char *const told[] = {"seeds = 3,5", "model_sha256 = ", "sampler=onestep", "class=1", "decode-at=1,0.25,0",
+                                       "device=cpu"};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        CHECK(strstr(program_out(), told[i]), "the picture does not say '%s': %s", told[i], program_out());
+    hkd_write_file(sheet, "\x89PNG", 4);
+    program_refuses(HKD_BAD_FILE, "sheet.png", "info %s", sheet);
+#endif
     CHECK(program("info %s", scratch("plain")) == 0 && strstr(program_out(), "F16   [2,3]"), "%s", program_out());
 }

@@ -5,6 +5,7 @@
 #include "grid.h"
 #include "image.h"
 #include "os.h"
+#include "sha256.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ enum { MOST_WORDS = 64, PATH = 4096 };
 
 /* ---- commands ---- */
 
-/* Show and run "VERB options"; words are separated by single spaces, and paths of the demo hold none. */
+/* Show and run "VERB options". Words are separated by spaces; a path with spaces stands between quotes. */
 static hkd_status command(const hkd_args *a, const hkd_verb *verb, const char *options) {
     const char *argv[MOST_WORDS];
     char *line = malloc(strlen(options) + 64);
@@ -24,7 +25,13 @@ static hkd_status command(const hkd_args *a, const hkd_verb *verb, const char *o
     if (!line) return hkd_fail(HKD_RESOURCES, "out of memory");
     sprintf(line, "%s --threads %s%s", options, hkd_arg(a, "threads"), hkd_given(a, "quiet") ? " --quiet" : "");
     hkd_say(a, "\n$ hkd %s %s\n", verb->name, line);
-    for (char *word = strtok(line, " "); word && argc < MOST_WORDS; word = strtok(NULL, " ")) argv[argc++] = word;
+    for (char *at = line; *at && argc < MOST_WORDS;) {
+        const char *const end = *at == '"' ? "\"" : " ";
+        argv[argc++] = at += *at == '"';
+        at += strcspn(at, end);
+        if (*at == '"') *at++ = 0;
+        while (*at == ' ') *at++ = 0;
+    }
     hkd_args args;
     hkd_status status = hkd_parse_args(&args, verb, argc, argv);
     if (!status) status = verb->run(&args);
@@ -44,14 +51,26 @@ static hkd_status shipped(char *out, const char *name) {
     return hkd_fail(HKD_BAD_FILE, "%s is neither in data/ nor in %s", name, HKD_DATADIR);
 }
 
+typedef struct {
+    const char *out;
+    char teacher[PATH], model[PATH];
+    const char *distil; /* how long and how, in options of `hkd train` */
+} scene;
+
 /* Two sheets side by side, each under its title. */
-static hkd_status beside(const char *left, const char *right, const char *out) {
+static hkd_status beside(const scene *s, const char *left, const char *right, const char *out) {
     hkd_image image[2] = {{0}, {0}}, both = {0};
+    char model[65], teacher[65], settings[256];
     static const char *const title[] = {"one step (HKD)", "teacher, 35 evaluations"};
-    hkd_status status = hkd_image_read(&image[0], left);
+    hkd_status status = hkd_sha256_of_file(model, s->model);
+    if (!status) status = hkd_sha256_of_file(teacher, s->teacher);
+    if (status) return status;
+    snprintf(settings, sizeof settings, "left: onestep; right: heun steps=18 of %s", teacher);
+    const hkd_metadata about[] = {{"seeds", "0-29"}, {"model_sha256", model}, {"settings", settings}};
+    status = hkd_image_read(&image[0], left);
     if (!status) status = hkd_image_read(&image[1], right);
     if (!status) status = hkd_grid(&both, image, 2, &(hkd_grid_options){.columns = 2, .scale = 1, .column_label = title});
-    if (!status) status = hkd_image_write(out, &both, NULL, 0);
+    if (!status) status = hkd_image_write(out, &both, about, 3);
     for (int i = 0; i < 2; i++) hkd_image_free(&image[i]);
     hkd_image_free(&both);
     return status;
@@ -59,19 +78,12 @@ static hkd_status beside(const char *left, const char *right, const char *out) {
 
 /* ---- the demo ---- */
 
-typedef struct {
-    const char *out;
-    char teacher[PATH], model[PATH];
-    const char *distil; /* how long and how, in options of `hkd train` */
-} scene;
-
 static hkd_status train_teacher(const hkd_args *a, scene *s, const char *data) {
     char line[3 * PATH];
     snprintf(s->teacher, sizeof s->teacher, "%s/teacher.safetensors", s->out);
     snprintf(line, sizeof line,
-             "--objective edm --data %s --channels 32 --mult 1,2,2 --blocks 2 --attention 16 --batch 128 --images 2000000 --lr "
-             "1e-3 "
-             "--warmup 20000 --cosine --clip 300 --out %s --log %s/teacher.csv --resume",
+             "--objective edm --data \"%s\" --channels 32 --mult 1,2,2 --blocks 2 --attention 14,16 --batch 128 --images 2000000 "
+             "--lr 1e-3 --warmup 20000 --cosine --clip 300 --out \"%s\" --log \"%s/teacher.csv\" --resume",
              data, s->teacher, s->out);
     return command(a, &hkd_verb_train, line);
 }
@@ -79,8 +91,8 @@ static hkd_status train_teacher(const hkd_args *a, scene *s, const char *data) {
 static hkd_status distil(const hkd_args *a, scene *s) {
     char line[3 * PATH];
     snprintf(s->model, sizeof s->model, "%s/model.safetensors", s->out);
-    snprintf(line, sizeof line, "--objective hkd --teacher %s --trajectories %s/trajectories %s --out %s --log %s/losses.csv "
-                                "--resume",
+    snprintf(line, sizeof line, "--objective hkd --teacher \"%s\" --trajectories \"%s/trajectories\" %s --out \"%s\" "
+                                "--log \"%s/losses.csv\" --resume",
              s->teacher, s->out, s->distil, s->model, s->out);
     return command(a, &hkd_verb_train, line);
 }
@@ -90,25 +102,25 @@ static hkd_status show(const hkd_args *a, const scene *s) {
     snprintf(samples, sizeof samples, "%s/samples.png", s->out);
     snprintf(teacher, sizeof teacher, "%s/teacher.png", s->out);
     snprintf(both, sizeof both, "%s/samples_and_teacher.png", s->out);
-    snprintf(line, sizeof line, "--model %s --seeds 0-29 --columns 5 --out %s", s->model, samples);
+    snprintf(line, sizeof line, "--model \"%s\" --seeds 0-29 --columns 5 --out \"%s\"", s->model, samples);
     hkd_status status = command(a, &hkd_verb_sample, line);
-    snprintf(line, sizeof line, "--model %s --seeds 0-29 --columns 5 --sampler heun --steps 18 --out %s", s->teacher, teacher);
+    snprintf(line, sizeof line, "--model \"%s\" --seeds 0-29 --columns 5 --sampler heun --steps 18 --out \"%s\"", s->teacher, teacher);
     if (!status) status = command(a, &hkd_verb_sample, line);
-    snprintf(line, sizeof line, "--model %s --seeds 0-4 --decode-at 1:0:9 --out %s/trajectory.png", s->model, s->out);
+    snprintf(line, sizeof line, "--model \"%s\" --seeds 0-4 --decode-at 1:0:9 --out \"%s/trajectory.png\"", s->model, s->out);
     if (!status) status = command(a, &hkd_verb_sample, line);
-    return status ? status : beside(samples, teacher, both);
+    return status ? status : beside(s, samples, teacher, both);
 }
 
 static hkd_status run(const hkd_args *a) {
     const char *data = hkd_arg(a, "data");
     scene s = {.out = hkd_arg(a, "out")};
-    if (strchr(s.out, ' ') || (data && strchr(data, ' '))) return hkd_fail(HKD_USAGE, "the demo takes no paths with spaces");
+    if (strchr(s.out, '"') || (data && strchr(data, '"'))) return hkd_fail(HKD_USAGE, "the demo takes no paths with quotes");
     hkd_status status = hkd_make_directory(s.out);
     if (!status) status = data ? train_teacher(a, &s, data) : shipped(s.teacher, "scenes_teacher.safetensors");
     s.distil = data ? "--trajectory-count 20000 --trajectory-steps 18 --batch 32 --micro-batch 32 --images 400000 --lr 5e-4 "
                       "--lr-gamma 0.95"
-                    : "--trajectory-count 512 --trajectory-steps 8 --times 2 --batch 16 --micro-batch 24 --images 4096 --lr "
-                      "1e-3 --cosine";
+                    : "--trajectory-count 512 --trajectory-steps 8 --times 2 --batch 16 --micro-batch 24 --images 3400 --lr "
+                      "1e-3 --lr-gamma 1 --cosine";
     if (!status) status = distil(a, &s);
     if (!status) status = show(a, &s);
     if (!status)
@@ -126,11 +138,11 @@ const hkd_verb hkd_verb_demo = {
     .summary = "distil a teacher into a one-step model and show what it makes",
     .option = {
         {"out", "DIR", "out", "where everything goes"},
-        {"data", "SET", NULL, "learn this data set instead, its teacher first (hours; Ctrl-C and the same command continue "
-                              "it)"},
+        {"data", "SET", NULL, "learn this data set instead, its teacher first (hours, and 2.3 GB of trajectories at 32 x "
+                              "32; Ctrl-C and the same command continue it)"},
     },
     .example = {
-        "demo                                          the built-in scenes, about 90 seconds of training",
+        "demo                                          the built-in scenes, about 75 seconds of training",
         "demo --data cifar-10-batches-bin --out cifar  CIFAR-10, from nothing",
     },
     .run = run,

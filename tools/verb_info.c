@@ -270,12 +270,44 @@ static hkd_status data_info(const char *path, bool json) {
     return HKD_OK;
 }
 
+/* ---- pictures ----------------------------------------------------------------------------------------------------------- */
+
+static void add_text(void *self, const char *key, const char *value) {
+    json_t *text = json_string(value);
+    if (text) json_object_set_new(self, key, text); /* what is not UTF-8 is left out */
+}
+
+/* A PNG file's size, and what `hkd sample` wrote about its making. */
+static hkd_status picture_info(const char *path, bool as_json) {
+    hkd_file *file;
+    hkd_image image = {0};
+    json_t *text = json_object();
+    const char *key;
+    json_t *value;
+    hkd_status status = hkd_file_open(&file, path);
+    if (!status) status = hkd_png_read(&image, file, add_text, text);
+    if (!status && as_json) {
+        print_json(json_pack("{s:s, s:s, s:I, s:I, s:i, s:O}", "schema", "hkd-info-1", "kind", "picture", "width",
+                             (json_int_t)image.width, "height", (json_int_t)image.height, "channels", image.channels,
+                             "metadata", text));
+    } else if (!status) {
+        printf("%s: picture, %lld x %lld pixels, %s\n", path, (long long)image.width, (long long)image.height,
+               image.channels == 1 ? "gray" : "RGB");
+        json_object_foreach(text, key, value) printf("  %s = %s\n", key, json_string_value(value));
+    }
+    json_decref(text);
+    hkd_image_free(&image);
+    hkd_file_close(file);
+    return status;
+}
+
 /* ---- the verb ----------------------------------------------------------------------------------------------------------- */
 
 static hkd_status run(const hkd_args *a) {
     const char *path = a->operand[0];
     hkd_safetensors *st;
     if (names_data_set(path)) return data_info(path, hkd_given(a, "json"));
+    if (hkd_ends_with(path, ".png")) return picture_info(path, hkd_given(a, "json"));
     hkd_status status = hkd_safetensors_open(&st, path);
     if (status) return status;
     if (hkd_safetensors_metadata(st, "hkd.config")) status = model_info(st, a);
@@ -287,7 +319,7 @@ static hkd_status run(const hkd_args *a) {
 const hkd_verb hkd_verb_info = {
     .name = "info",
     .operands = "FILE",
-    .summary = "describe any safetensors file, model, test vector or data set",
+    .summary = "describe any safetensors file, model, test vector, picture or data set",
     .least = 1,
     .most = 1,
     .option = {{"tensors", NULL, NULL, "list a model's tensors, too"},

@@ -80,9 +80,11 @@ static hkd_status read_choices(hkd_sampler_options *o, const hkd_args *a) {
 static void describe(job *j, const hkd_sampler_options *o) {
     static const char *const names[] = {"times", "disc", "schedule", "scaling", "solver", "churn", "churn-min", "churn-max",
                                         "churn-noise", "sigma-min", "sigma-max", "rho", "eta", "variance", "sde", "correctors",
-                                        "snr", "tolerance", "boundary", "floor", "clip", "rng", "noise"};
-    int at = snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld device=%s", hkd_sampler_name[o->kind],
-                      (long long)o->steps, j->generator.model->dev->kind);
+                                        "snr", "tolerance", "boundary", "floor", "clip", "rng", "noise", "class", "decode-at",
+                                        "latents", "math"};
+    const hkd_device *dev = j->generator.model->dev;
+    int at = snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld device=%s %.*s", hkd_sampler_name[o->kind],
+                      (long long)o->steps, dev->kind, (int)strcspn(dev->name, ","), dev->name); /* threads change no byte */
     for (size_t i = 0; i < sizeof names / sizeof *names && at < (int)sizeof j->settings; i++)
         if (hkd_given(j->args, names[i]))
             at += snprintf(j->settings + at, sizeof j->settings - (size_t)at, " %s=%s", names[i], hkd_arg(j->args, names[i]));

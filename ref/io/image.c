@@ -91,7 +91,7 @@ hkd_status hkd_image_read_file(hkd_image *out, hkd_file *file) {
     const size_t n = hkd_file_size(file) < 8 ? (size_t)hkd_file_size(file) : 8;
     const hkd_status status = hkd_file_read(file, 0, magic, n);
     if (status) return status;
-    if (!memcmp(magic, "\x89PNG\r\n\x1a\n", 8)) return hkd_png_read(out, file);
+    if (!memcmp(magic, "\x89PNG\r\n\x1a\n", 8)) return hkd_png_read(out, file, NULL, NULL);
     if (magic[0] == 'P' && (magic[1] == '5' || magic[1] == '6')) return read_pnm(out, file);
     return hkd_fail(HKD_BAD_FILE, "%s: neither a PNG nor a binary PPM or PGM image", hkd_file_name(file));
 }

@@ -34,7 +34,9 @@ hkd_status hkd_image_write(const char *path, const hkd_image *image, const hkd_m
 const char *hkd_image_ending(void); /* "png", or "ppm" without libpng: for names the program makes up */
 
 /* image_png.c */
-hkd_status hkd_png_read(hkd_image *out, hkd_file *file);
+/* `each` (NULL: nobody) is told the text chunks, the metadata of hkd_image_write. */
+typedef void hkd_png_text(void *self, const char *key, const char *value);
+hkd_status hkd_png_read(hkd_image *out, hkd_file *file, hkd_png_text *each, void *self);
 hkd_status hkd_png_write(hkd_writer *writer, const char *path, const hkd_image *image, const hkd_metadata *text, size_t count);
 
 #endif

@@ -88,7 +88,13 @@ static hkd_status take_pixels(hkd_image *out, const session *s, int channels) {
     return HKD_OK;
 }
 
-hkd_status hkd_png_read(hkd_image *out, hkd_file *file) {
+static void tell_text(const session *s, hkd_png_text *each, void *self) {
+    png_textp text = NULL;
+    const int count = png_get_text(s->png, s->info, &text, NULL);
+    for (int i = 0; i < count; i++) each(self, text[i].key, text[i].text);
+}
+
+hkd_status hkd_png_read(hkd_image *out, hkd_file *file, hkd_png_text *each, void *self) {
     session s = {.file = file, .name = hkd_file_name(file)};
     int channels = 0;
     s.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
@@ -100,6 +106,7 @@ hkd_status hkd_png_read(hkd_image *out, hkd_file *file) {
     if (!setjmp(png_jmpbuf(s.png))) {
         read_pixels(&s, &channels);
         s.status = take_pixels(out, &s, channels);
+        if (!s.status && each) tell_text(&s, each, self);
     }
     finish(&s);
     return s.status;
@@ -162,8 +169,8 @@ hkd_status hkd_png_write(hkd_writer *writer, const char *path, const hkd_image *
 
 const char *hkd_image_ending(void) { return "ppm"; }
 
-hkd_status hkd_png_read(hkd_image *out, hkd_file *file) {
-    (void)out;
+hkd_status hkd_png_read(hkd_image *out, hkd_file *file, hkd_png_text *each, void *self) {
+    (void)out, (void)each, (void)self;
     return hkd_fail(HKD_BAD_FILE, "%s: PNG is not supported (built without libpng)", hkd_file_name(file));
 }
 

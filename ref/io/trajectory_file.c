@@ -133,8 +133,12 @@ static hkd_status label_of(const hkd_trajectories *t, int64_t index, int *label)
     const shard *s = &f->shards[index / HKD_SHARD];
     double value;
     const hkd_status status = hkd_safetensors_read_part(s->st, s->labels, (uint64_t)(index % HKD_SHARD), 1, &value, HKD_F64);
+    if (status) return status;
+    if (!(value >= -1 && value <= INT32_MAX))
+        return hkd_fail(HKD_BAD_FILE, "%s: label %g of trajectory %lld, expected -1 or a class", hkd_file_name(s->st->file), value,
+                        (long long)index);
     *label = (int)value;
-    return status;
+    return HKD_OK;
 }
 
 static hkd_status open_shard(hkd_trajectories *t, folder *f, const char *path) {
