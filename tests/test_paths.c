@@ -80,7 +80,8 @@ static void damage(void) {
           hkd_last_error());
     r.made_by = "half";
     r.half = false;
-    CHECK(hkd_trajectories_make(dir, &teacher, &r) == HKD_BAD_FILE && strstr(hkd_last_error(), "F32"), "float16 for float32: %s",
+    CHECK(hkd_trajectories_make(dir, &teacher, &r) == HKD_BAD_FILE && strstr(hkd_last_error(), "F32"),
+          "float16 for float32: %s",
           hkd_last_error());
     r.half = true;
     r.count = COUNT - 10;

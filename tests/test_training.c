@@ -214,7 +214,7 @@ static void decay(void) {
     CHECK(fabs(hkd_ema_decay(&standard, 10, 1000) - pow(0.5, 10.0 / 50)) < 1e-15, "the decay during the ramp");
     CHECK(hkd_ema_decay(&standard, 10, 0) == 0, "the first step copies the weights");
     CHECK(hkd_ema_decay(&(hkd_average){0, 0.05}, 10, 1e9) == 0, "half-life 0 must be no average");
-    CHECK(fabs(hkd_ema_decay(&(hkd_average){100, 0}, 10, 0) - pow(0.5, 0.1)) < 1e-15, "without a ramp the first step is as any");
+    CHECK(fabs(hkd_ema_decay(&(hkd_average){100, 0}, 10, 0) - pow(0.5, 0.1)) < 1e-15, "the first step without a ramp");
 }
 
 /* ---- readings: each field does what it says, and not nothing ---- */

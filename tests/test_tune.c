@@ -13,7 +13,8 @@
 #include <string.h>
 
 #ifdef HKD_OPENCL
-/* Tiles cut short on every side, a batch; taps on padded pictures with columns that do not exist; groups of terms, added to what
+/* Tiles cut short on every side, a batch; taps on padded pictures with columns that do not exist; groups of terms, added to
+ * what
  * is there; C lying along m. */
 static const hkd_contract shapes[] = {
     {.m = 21, .n = 70, .z0 = 3, .z1 = 1, .r0 = 13, .r1 = 1, .r2 = 1, .a_m = 13, .a_r0 = 1, .a_z0 = 273, .b_r0 = 70, .b_z0 = 910,

@@ -52,8 +52,8 @@ static void make_teacher(const char *seed) {
 static void trajectories_have_an_owner(void) {
     char dir[512];
     snprintf(dir, sizeof dir, "%s", scratch("paths_of_one"));
-#define DISTIL "train --quiet --threads 1 --objective hkd --trajectories %s --trajectory-count 4 --trajectory-steps 3 --times 1 " \
-               "--batch 2 --images 2 --out %s "
+#define DISTIL "train --quiet --threads 1 --objective hkd --trajectories %s --trajectory-count 4 --trajectory-steps 3 " \
+               "--times 1 --batch 2 --images 2 --out %s "
     make_teacher("0");
     CHECK(program(DISTIL "--teacher %s", dir, scratch("m"), teacher) == 0, "%s", program_err());
     CHECK(program(DISTIL "--teacher %s --hierarchy bottleneck", dir, scratch("m"), teacher) == 0, "another student: %s",
@@ -83,8 +83,8 @@ static void resume_the_same(void) {
     static const struct {
         const char *words, *says;
     } other[] = {
-        {DATA " --data-count 9 " NETWORK " --images 8", "learns from="}, {DATA " --data-count 8 " NETWORK " --images 8 --dropout "
-                                                                         "0.1", "dropout=0 there, dropout=0.1 here"},
+        {DATA " --data-count 9 " NETWORK " --images 8", "learns from="},
+        {DATA " --data-count 8 " NETWORK " --images 8 --dropout 0.1", "dropout=0 there, dropout=0.1 here"},
         {DATA " --data-count 8 " NETWORK " --images 8 --xflip", "xflip=no there, xflip=yes here"},
         {DATA " --data-count 8 " NETWORK " --images 8 --fields sigma_data=0.6", "sigma_data"},
         {DATA " --data-count 8 " NETWORK " --images 8 --conditional", "conditional"},
@@ -114,13 +114,13 @@ static void fields(void) {
 
 /* The method's own decay of the learning rate, and none for EDM's training; noise levels where they were asked for. */
 static void rates(void) {
-    CHECK(program("train --quiet --threads 1 --objective hkd --teacher %s --images 12 --epoch-images 4 --trajectory-steps 3 --times 1 "
-                  "--batch 4 --lr 0.1 --out %s --log %s", teacher, scratch("g"), scratch("g.csv")) == 0, "%s", program_err());
+    CHECK(program("train --quiet --threads 1 --objective hkd --teacher %s --images 12 --epoch-images 4 --trajectory-steps 3 "
+                  "--times 1 --batch 4 --lr 0.1 --out %s --log %s", teacher, scratch("g"), scratch("g.csv")) == 0, "%s", program_err());
     CHECK(fabs(last_of_log("g.csv", 5) - 0.1 * 0.95 * 0.95) < 1e-8, "hkd: lr in epoch 2 is %g", last_of_log("g.csv", 5));
     CHECK(last_of_log("g.csv", 7) == 2, "epoch %g is logged", last_of_log("g.csv", 7));
     char words[512];
-    snprintf(words, sizeof words, DATA " --data-count 4 " NETWORK " --images 12 --lr 0.1 --ema-half-life 40 --ema-ramp 0 --log %s",
-             scratch("g.csv"));
+    snprintf(words, sizeof words, DATA " --data-count 4 " NETWORK " --images 12 --lr 0.1 --ema-half-life 40 --ema-ramp 0 "
+                                  "--log %s", scratch("g.csv"));
     CHECK(train("g", words) == 0, "%s", program_err());
     CHECK(fabs(last_of_log("g.csv", 5) - 0.1) < 1e-9, "edm: lr in epoch 2 is %g", last_of_log("g.csv", 5));
     CHECK(fabs(last_of_log("g.csv", 8) - pow(0.5, 0.1)) < 1e-8, "the average's decay is %g", last_of_log("g.csv", 8));

@@ -82,7 +82,8 @@ static hkd_status train_teacher(const hkd_args *a, scene *s, const char *data) {
     char line[3 * PATH];
     snprintf(s->teacher, sizeof s->teacher, "%s/teacher.safetensors", s->out);
     snprintf(line, sizeof line,
-             "--objective edm --data \"%s\" --channels 32 --mult 1,2,2 --blocks 2 --attention 14,16 --batch 128 --images 2000000 "
+             "--objective edm --data \"%s\" --channels 32 --mult 1,2,2 --blocks 2 --attention 14,16 --batch 128 "
+             "--images 2000000 "
              "--lr 1e-3 --warmup 20000 --cosine --clip 300 --out \"%s\" --log \"%s/teacher.csv\" --resume",
              data, s->teacher, s->out);
     return command(a, &hkd_verb_train, line);
@@ -104,7 +105,8 @@ static hkd_status show(const hkd_args *a, const scene *s) {
     snprintf(both, sizeof both, "%s/samples_and_teacher.png", s->out);
     snprintf(line, sizeof line, "--model \"%s\" --seeds 0-29 --columns 5 --out \"%s\"", s->model, samples);
     hkd_status status = command(a, &hkd_verb_sample, line);
-    snprintf(line, sizeof line, "--model \"%s\" --seeds 0-29 --columns 5 --sampler heun --steps 18 --out \"%s\"", s->teacher, teacher);
+    snprintf(line, sizeof line, "--model \"%s\" --seeds 0-29 --columns 5 --sampler heun --steps 18 --out \"%s\"", s->teacher,
+             teacher);
     if (!status) status = command(a, &hkd_verb_sample, line);
     snprintf(line, sizeof line, "--model \"%s\" --seeds 0-4 --decode-at 1:0:9 --out \"%s/trajectory.png\"", s->model, s->out);
     if (!status) status = command(a, &hkd_verb_sample, line);

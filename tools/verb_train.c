@@ -189,7 +189,7 @@ const hkd_verb hkd_verb_train = {
     .summary = "train a denoiser, or distil one into a one-step HKD model",
     .option = {
         {"objective", "edm|hkd", "edm", "EDM's denoising loss, or HKD's distillation of a teacher"},
-        {"config", "NAME", NULL, "cifar10-small: its options hold where none is given, for the teacher (edm) and the model (hkd)"},
+        {"config", "NAME", NULL, "cifar10-small: its options hold where none is given, for teacher (edm) and model (hkd)"},
         {"out", "FILE", NULL, "the model (the average over the run); FILE.checkpoint keeps the run"},
         {"data", "SET", NULL, "what to learn (see `hkd data --help`)"},
         {"data-count", "N", "0", "only the first N pictures (0: all)"},

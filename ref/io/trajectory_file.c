@@ -135,7 +135,8 @@ static hkd_status label_of(const hkd_trajectories *t, int64_t index, int *label)
     const hkd_status status = hkd_safetensors_read_part(s->st, s->labels, (uint64_t)(index % HKD_SHARD), 1, &value, HKD_F64);
     if (status) return status;
     if (!(value >= -1 && value <= INT32_MAX))
-        return hkd_fail(HKD_BAD_FILE, "%s: label %g of trajectory %lld, expected -1 or a class", hkd_file_name(s->st->file), value,
+        return hkd_fail(HKD_BAD_FILE, "%s: label %g of trajectory %lld, expected -1 or a class",
+                        hkd_file_name(s->st->file), value,
                         (long long)index);
     *label = (int)value;
     return HKD_OK;

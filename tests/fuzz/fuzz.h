@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
-/* file.c: the bytes as a file, for parsers that open a path. NAME ends as the parser wants it; the path stays valid until the next
+/* file.c: the bytes as a file, for parsers that open a path. NAME ends as the parser wants it; the path is valid until the next
  * call. */
 const char *fuzz_file(const char *name, const uint8_t *bytes, size_t count);
 

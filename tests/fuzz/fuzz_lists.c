@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     text[count] = 0;
     if (!hkd_parse_seeds(&seeds, &n, "fuzz", text)) free(seeds);
     if (!hkd_parse_times(&times, &n, "fuzz", text)) free(times);
-    if (!hkd_parse_interval(interval, "fuzz", text) && !(interval[0] >= 0 && interval[0] < interval[1] && interval[1] <= 1)) abort();
+    const bool read = !hkd_parse_interval(interval, "fuzz", text);
+    if (read && !(interval[0] >= 0 && interval[0] < interval[1] && interval[1] <= 1)) abort();
     free(text);
     return 0;
 }
