@@ -115,7 +115,8 @@ static void fields(void) {
 /* The method's own decay of the learning rate, and none for EDM's training; noise levels where they were asked for. */
 static void rates(void) {
     CHECK(program("train --quiet --threads 1 --objective hkd --teacher %s --images 12 --epoch-images 4 --trajectory-steps 3 "
-                  "--times 1 --batch 4 --lr 0.1 --out %s --log %s", teacher, scratch("g"), scratch("g.csv")) == 0, "%s", program_err());
+                  "--times 1 --batch 4 --lr 0.1 --out %s --log %s", teacher, scratch("g"), scratch("g.csv")) == 0, "%s",
+          program_err());
     CHECK(fabs(last_of_log("g.csv", 5) - 0.1 * 0.95 * 0.95) < 1e-8, "hkd: lr in epoch 2 is %g", last_of_log("g.csv", 5));
     CHECK(last_of_log("g.csv", 7) == 2, "epoch %g is logged", last_of_log("g.csv", 7));
     char words[512];
