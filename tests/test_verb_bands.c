@@ -69,7 +69,7 @@ static void masks(hkd_model *m) {
         hkd_model_bands_invert(&b, &l);
     }
     CHECK(fabs(whole - parts) < 1e-10 * (1 + fabs(whole)), "a linear decoder gives %.15g, its bands %.15g", whole, parts);
-    hkd_mask_shuffle(b.mask, &l, 1);
+    hkd_mask_shuffle(b.mask, &l, false, 1);
     for (int64_t k = 0; k < l.count; k++) {
         for (int64_t i = 0; i < hkd_mode_count(&l.level[k]); i++) inside[k] -= b.mask[k][i];
         CHECK(!inside[k], "level %d: the shuffled band has %d modes fewer", (int)k, (int)inside[k]);

@@ -1,16 +1,39 @@
 #include "measure.h"
 
+#include "detail.h"
 #include "lists.h"
 #include "progress.h"
 #include "status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 hkd_status hkd_rule_of_options(hkd_band_rule *rule, const hkd_args *a) {
     int key = 0;
-    const hkd_status status = hkd_arg_choice(&key, a, "sort", "alpha|abs_alpha|growth");
+    const hkd_status status = hkd_arg_choice(&key, a, "sort", "alpha|abs_alpha|growth|detail");
     *rule = (hkd_band_rule){.key = (hkd_band_key)key, .dt = -1, .joint = hkd_given(a, "joint")};
+    return status;
+}
+
+hkd_status hkd_rank_modes(hkd_model_bands *out, hkd_subject *s, const hkd_band_rule *rule, bool quiet) {
+    hkd_band_rule measured = *rule;
+    double *detail[HKD_MAX_LATENTS] = {NULL};
+    hkd_status status = HKD_OK;
+    hkd_progress bar;
+    if (rule->key != HKD_BY_MEASURE) return hkd_model_bands_new(out, &s->levels, rule);
+    hkd_progress_begin(&bar, "detail", "img", 0, quiet);
+    const hkd_ticker ticker = hkd_progress_ticker(&bar);
+    for (int64_t k = 0; k < s->levels.count && !status; k++) {
+        detail[k] = malloc((size_t)hkd_mode_count(&s->levels.level[k]) * sizeof **detail + 1);
+        if (!detail[k]) status = hkd_fail(HKD_RESOURCES, "out of memory for the modes");
+    }
+    if (!status) status = hkd_model_detail(detail, s->model, &s->levels, &ticker);
+    hkd_progress_end(&bar);
+    measured.measure = detail;
+    if (!status) status = hkd_model_bands_new(out, &s->levels, &measured);
+    out->rule.measure = NULL;
+    for (int64_t k = 0; k < s->levels.count; k++) free(detail[k]);
     return status;
 }
 

@@ -8,8 +8,11 @@
 
 #include <jansson.h>
 
-/* --sort and --joint. */
+/* --sort and --joint, and the ranking that they ask for (--sort detail measures first, with a progress bar). */
 hkd_status hkd_rule_of_options(hkd_band_rule *rule, const hkd_args *a);
+hkd_status hkd_rank_modes(hkd_model_bands *out, hkd_subject *s, const hkd_band_rule *rule, bool quiet);
+#define HKD_SORT_HELP "what ranks the modes: alpha, abs_alpha, growth (eigenvalues), or detail: how fine what a mode paints " \
+                      "is, measured by the decoder's gradients on fixed pictures"
 
 /* Polarity with a progress bar. */
 hkd_status hkd_measure_polarity(hkd_polarity *out, hkd_subject *s, hkd_model_bands *b, bool quiet);

@@ -333,7 +333,7 @@ static void print_json(const job *j) {
 
 static hkd_status work(job *j, const hkd_args *a, const hkd_band_rule *rule) {
     hkd_status status = hkd_inputs_of_option(&j->noise, j->s.model, a, "seeds");
-    if (!status) status = hkd_model_bands_new(&j->bands, &j->s.levels, rule);
+    if (!status) status = hkd_rank_modes(&j->bands, &j->s, rule, hkd_given(a, "quiet"));
     if (!status) status = hkd_latents_new(j->z, j->s.model, j->noise.in.n);
     if (!status) status = hkd_model_encode(j->s.model, j->z, &j->noise.in);
     if (!status && j->named && !j->polarity_given)
@@ -371,7 +371,7 @@ const hkd_verb hkd_verb_bands = {
     .option = {{"model", "M", NULL, "an HKD model"},
                {"seeds", "LIST", "0-7", "the images"},
                {"band", "A:B,...", NULL, "intervals of ranks; not given: low, middle and high, each a third"},
-               {"sort", "KEY", "alpha", "what ranks the modes: alpha, abs_alpha, growth"},
+               {"sort", "KEY", "alpha", HKD_SORT_HELP},
                {"joint", NULL, NULL, "rank all levels together"},
                {"polarity", "HOW", "auto", "which end is high: ascending (large keys), descending, or auto: measured on 64 fixed "
                                            "pictures, whatever --seeds are. Of the two end thirds it is the one whose removal "

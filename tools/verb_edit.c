@@ -225,7 +225,7 @@ static hkd_status work(job *j, const hkd_args *a, const hkd_band_rule *rule) {
     const bool grid = hkd_given(a, "grid"), by_default = !hkd_given(a, "band") && (grid || hkd_given(a, "control"));
     hkd_status status = read_region(j, hkd_arg(a, "mask"));
     if (!status) status = read_inputs(j, a);
-    if (!status) status = hkd_model_bands_new(&j->bands, &j->s.levels, rule);
+    if (!status) status = hkd_rank_modes(&j->bands, &j->s, rule, hkd_given(a, "quiet"));
     if (!status)
         status = hkd_choose_band(&j->from, &j->to, &j->measured, &j->polarity, by_default ? "high" : hkd_arg(a, "band"), &j->s,
                                  &j->bands, hkd_given(a, "quiet"));
@@ -272,7 +272,7 @@ const hkd_verb hkd_verb_edit = {
                {"ratio", "R", "0.5", "how much of the reference: 0 none, 1 all"},
                {"band", "FROM:TO", "0:1", "ranks of modes, such as 0:1/3; or low, middle, high: the third that is measured to "
                                           "be that, on fixed pictures of the model (see hkd bands --help)"},
-               {"sort", "KEY", "alpha", "what ranks the modes: alpha, abs_alpha, growth"},
+               {"sort", "KEY", "alpha", HKD_SORT_HELP},
                {"joint", NULL, NULL, "rank all levels together"},
                {"mask", "MASK", "all", "where: all, triangle (lower left), rectangle (lower left quarter), or a picture (white "
                                        "= edited)"},
