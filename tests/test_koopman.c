@@ -88,7 +88,7 @@ static void partition(void) {
     for (int joint = 0; joint < 2; joint++)
         for (int key = 0; key < 3; key++)
             for (int c = 0; c < 3; c++) {
-                const hkd_band_rule rule = {(hkd_band_key)key, -1, joint != 0};
+                const hkd_band_rule rule = {.key = (hkd_band_key)key, .dt = -1, .joint = joint != 0};
                 int seen0[M0] = {0}, seen1[M1] = {0}, sizes[3];
                 double sum[Z0] = {0}, part[Z0], top = -INFINITY;
                 for (int b = 0; b < 3; b++) {
@@ -116,7 +116,7 @@ static void partition(void) {
     masks m;
     int64_t *const rank[2] = {m.rank0, m.rank1};
     unsigned char *const mask[2] = {m.mask0, m.mask1};
-    const hkd_band_rule rule = {HKD_BY_ALPHA, -1, false};
+    const hkd_band_rule rule = {.key = HKD_BY_ALPHA, .dt = -1};
     mask_of(&m, &rule, 0, 0);
     for (int i = 0; i < M0; i++) CHECK(!m.mask0[i], "an empty band is empty");
     CHECK(hkd_band_mask(mask, rank, levels, 2, &rule, 0.6, 0.4) == HKD_USAGE, "a reversed interval accepted");
@@ -128,7 +128,7 @@ static void stable(void) {
     const double same[12] = {0};
     const hkd_level level = {same, 4, 1, 3, 1, 3};
     int64_t ranks[6], *const rank[1] = {ranks};
-    const hkd_band_rule rule = {HKD_BY_ALPHA, -1, false};
+    const hkd_band_rule rule = {.key = HKD_BY_ALPHA, .dt = -1};
     hkd_mode_ranks(rank, &level, 1, &rule);
     for (int i = 0; i < 6; i++) CHECK(ranks[i] == i, "tie %d ranked %d", i, (int)ranks[i]);
     const double bad[2] = {NAN, 0};
@@ -202,7 +202,7 @@ static void edit(void) {
     z0[3] = -0.0; /* -0 + 0 is +0: a formula instead of a copy would change this bit */
     r[5] = INFINITY;
     masks m;
-    const hkd_band_rule rule = {HKD_BY_ALPHA, -1, false};
+    const hkd_band_rule rule = {.key = HKD_BY_ALPHA, .dt = -1};
     mask_of(&m, &rule, 0, 1. / 3);
     hkd_region_triangle(region, H0, W0);
     hkd_mix(y, z0, r, N, &levels[0], 0, NULL, NULL);

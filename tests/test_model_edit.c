@@ -92,7 +92,7 @@ static void bands(stage *s) {
         rank[k] = malloc(modes * sizeof **rank);
         mask[k] = malloc(modes);
     }
-    const hkd_band_rule by = {HKD_BY_ALPHA, -1, false};
+    const hkd_band_rule by = {.key = HKD_BY_ALPHA, .dt = -1};
     CHECK(hkd_mode_ranks(rank, s->levels.level, s->levels.count, &by) == HKD_OK, "%s", hkd_last_error());
     const hkd_edit_rule rule = {1, mask, NULL};
     for (int third = 0; third < 2; third++) {

@@ -69,7 +69,7 @@ static void masks(hkd_model *m) {
         hkd_model_bands_invert(&b, &l);
     }
     CHECK(fabs(whole - parts) < 1e-10 * (1 + fabs(whole)), "a linear decoder gives %.15g, its bands %.15g", whole, parts);
-    hkd_mask_shuffle(b.mask, &l, 1);
+    hkd_mask_shuffle(b.mask, &l, false, 1);
     for (int64_t k = 0; k < l.count; k++) {
         for (int64_t i = 0; i < hkd_mode_count(&l.level[k]); i++) inside[k] -= b.mask[k][i];
         CHECK(!inside[k], "level %d: the shuffled band has %d modes fewer", (int)k, (int)inside[k]);
@@ -89,18 +89,25 @@ static void verb(const char *model) {
                       model,
                       k ? "growth" : "alpha", scratch(out[k]), scratch("effect.svg"), scratch("effect.csv")) == 0, "%s",
                           program_err());
-        json_t *o = json_loads(program_out(), 0, NULL), *thirds = json_object_get(o, "thirds"),
-               *bands = json_object_get(o, "bands");
+        json_t *o = json_loads(program_out(), 0, NULL), *measured = json_object_get(o, "polarity"),
+               *thirds = json_object_get(measured, "thirds"), *bands = json_object_get(o, "bands");
         const double low = json_real_value(json_object_get(json_array_get(thirds, 0), "centroid_without"));
         const double high = json_real_value(json_object_get(json_array_get(thirds, 2), "centroid_without"));
-        const char *polarity = json_string_value(json_object_get(o, "polarity"));
+        const double difference = json_real_value(json_object_get(measured, "difference"));
+        const double from = json_real_value(json_array_get(json_object_get(measured, "interval"), 0));
+        const double to = json_real_value(json_array_get(json_object_get(measured, "interval"), 1));
+        const char *used = json_string_value(json_object_get(measured, "used"));
+        const char *verdict = json_string_value(json_object_get(measured, "verdict"));
         double sum = 0;
         for (size_t i = 0; i < json_array_size(bands); i++)
             sum += json_real_value(json_object_get(json_array_get(bands, i), "cumulative_effect"));
         CHECK(fabs(sum - 1) < 1e-12, "the effects of low, middle, high add up to %.15g", sum);
-        ascending[k] = polarity && !strcmp(polarity, "ascending");
-        CHECK(low > 0 && ascending[k] == (high <= low), "polarity %s with centroids %g and %g", polarity ? polarity : "?", low,
-              high);
+        ascending[k] = used && !strcmp(used, "ascending");
+        CHECK(low > 0 && fabs(difference - (low - high)) < 1e-9, "difference %g of centroids %g and %g", difference, low, high);
+        CHECK(verdict && !strcmp(verdict, "undecided") == (from <= 0 && to >= 0), "verdict %s with the interval %g to %g",
+              verdict ? verdict : "?", from, to);
+        CHECK((from <= 0 && to >= 0) || ascending[k] == (difference > 0), "polarity %s with a difference of %g", used,
+              difference);
         json_decref(o);
     }
     CHECK(ascending[0] != ascending[1], "the order of growth e^(-alpha) is that of alpha reversed");

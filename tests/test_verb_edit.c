@@ -139,12 +139,23 @@ static void control(const char *model) {
         CHECK(program("edit --device ref --model %s --seeds 0-5 --reference-seeds 6-11 --ratio 0.8 --band %s --control --json",
                       model, band[k]) == 0,
               "%s", program_err());
-        json_t *o = json_loads(program_out(), 0, NULL), *rmse = json_object_get(o, "rmse");
-        const double a = json_number_value(json_array_get(rmse, 0)), b = json_number_value(json_array_get(rmse, 1));
-        const double difference = json_number_value(json_object_get(o, "difference"));
-        CHECK(a > 0 && fabs(a - b) <= 0.01 * fmax(a, b), "band %s: RMSE %g and %g are not equal", band[k], a, b);
-        if (k) CHECK(difference != 0, "a third of the modes is no random third");
-        else CHECK(difference == 0, "all modes differ from all modes by %g", difference);
+        static const char *const kind[] = {"each_level", "all_levels"};
+        json_t *o = json_loads(program_out(), 0, NULL);
+        for (int i = 0; i < 2; i++) {
+            json_t *of = json_object_get(o, kind[i]), *ratio = json_object_get(of, "ratio");
+            json_t *ends = json_object_get(of, "interval");
+            const double rmse = json_number_value(json_object_get(of, "rmse"));
+            const double difference = json_number_value(json_object_get(of, "difference"));
+            const double first = json_number_value(json_array_get(ratio, 0));
+            const double second = json_number_value(json_array_get(ratio, 1)), most = 0.8 + 1e-12;
+            const double middle = (json_number_value(json_array_get(ends, 0)) + json_number_value(json_array_get(ends, 1))) / 2;
+            CHECK(rmse > 0 && first > 0 && first <= most && second > 0 && second <= most, "%s: RMSE %g at ratios %g and %g",
+                  kind[i], rmse, first, second);
+            CHECK(fabs(middle - difference) <= 1e-12 * fabs(difference), "%s: %g is not the middle of its interval", kind[i],
+                  difference);
+            if (k) CHECK(difference != 0, "%s: a third of the modes is no random third", kind[i]);
+            else CHECK(difference == 0 && fabs(first - second) < 1e-12, "%s: all modes differ from all modes by %g", kind[i], difference);
+        }
         json_decref(o);
     }
 }

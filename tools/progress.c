@@ -1,5 +1,8 @@
 #include "progress.h"
 
+#include "cli.h"
+#include "status.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -60,3 +63,12 @@ void hkd_progress_at(hkd_progress *p, int64_t done, const char *extra) {
 void hkd_progress_end(hkd_progress *p) {
     if (p->terminal && p->drawn) fputs("\r\033[K", stderr);
 }
+
+static hkd_status tick(void *self, int64_t done, int64_t total) {
+    hkd_progress *p = self;
+    if (total) p->total = total;
+    hkd_progress_at(p, done, NULL);
+    return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
+}
+
+hkd_ticker hkd_progress_ticker(hkd_progress *p) { return (hkd_ticker){tick, p}; }

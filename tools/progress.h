@@ -3,6 +3,8 @@
 #ifndef HKD_PROGRESS_H
 #define HKD_PROGRESS_H
 
+#include "model_inputs.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,5 +20,7 @@ void hkd_progress_resume(hkd_progress *p, int64_t first); /* after begin: so muc
 /* `extra` ("loss 0.123") may be NULL. Cheap enough to be called for every item. */
 void hkd_progress_at(hkd_progress *p, int64_t done, const char *extra);
 void hkd_progress_end(hkd_progress *p);
+/* For work inside the library: moves the line on, and ends the work after Ctrl-C. */
+hkd_ticker hkd_progress_ticker(hkd_progress *p);
 
 #endif

@@ -2,8 +2,7 @@
 #ifndef HKD_REPORT_H
 #define HKD_REPORT_H
 
-#include "model_bands.h"
-#include "subject.h"
+#include "measure.h"
 
 #include <stdio.h>
 

@@ -273,7 +273,7 @@ static hkd_status band_tiles(hkd_report *r) {
 }
 
 hkd_status hkd_report_spectrum(hkd_report *r) {
-    const hkd_polarity *p = &r->polarity;
+    char text[320];
     fputs("<section id=\"spectrum\" data-band=\"all\"><h2>Spectrum</h2>\n<div class=\"controls\"><label>Level <select "
           "id=\"level\"><option value=\"0\">all</option>", r->out);
     for (int64_t k = 0; k < r->s.levels.count; k++)
@@ -287,10 +287,10 @@ hkd_status hkd_report_spectrum(hkd_report *r) {
     for (int64_t k = 0; k < r->s.levels.count && !status; k++) status = plot_level(r, k);
     fputs("</div>\n", r->out);
     if (!status) status = band_tiles(r);
-    fprintf(r->out, "</div>\n<p>Which third is called high is measured: without the lowest ranks the centroid of the pictures' "
-                    "radial spectrum is %.4f, without the highest %.4f, with all %.4f cycles per picture. High is the third "
-                    "whose removal leaves the lower one: the %s ranks (%lld of %lld pictures agree).</p>\n",
-            p->without[0], p->without[2], p->whole, p->ascending ? "highest" : "lowest", (long long)p->agree, (long long)p->n);
+    hkd_polarity_text(text, sizeof text, &r->polarity);
+    fputs("</div>\n<p>", r->out);
+    hkd_svg_text(r->out, text);
+    fputs(".</p>\n", r->out);
     fputs("<p>How to read a spectrum: the encoder is told the noise level, so many operators A describe the same pictures: "
           "what the encoder absorbs need not be in A. A spectrum is a property of this model, and only in part of the "
           "data.</p></section>\n", r->out);

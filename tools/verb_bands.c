@@ -2,8 +2,9 @@
  * the cumulative effect (the paper's Figure 4). */
 #include "effect.h"
 #include "files.h"
+#include "image_spectrum.h"
 #include "lists.h"
-#include "model_bands.h"
+#include "measure.h"
 #include "pictures.h"
 #include "progress.h"
 #include "status.h"
@@ -18,7 +19,6 @@
 enum { MOST_BANDS = 8, POINTS = 51 };
 
 typedef struct {
-    double from, to;
     char title[40], name[40];
 } band;
 
@@ -28,7 +28,10 @@ typedef struct {
     hkd_model_bands bands;
     hkd_polarity polarity;
     band band[MOST_BANDS];
+    hkd_band_mark mark[MOST_BANDS];        /* its ranks, and what it does to the pictures of --seeds */
+    double whole, *power;                  /* their centroid; radial power [1 + 2 count, shells]: whole, then without, change */
     int count, polarity_given;             /* 0 auto, 1 ascending, 2 descending */
+    bool named;                            /* the bands are low, middle, high */
     double *z[HKD_MAX_LATENTS + 1], *times;
     size_t time_count;
     double at[POINTS], effect[MOST_BANDS * POINTS], share[MOST_BANDS * POINTS]; /* [bands, points], at times 1 ... 0 */
@@ -49,7 +52,8 @@ static hkd_status read_bands(job *j, const char *text) {
         const hkd_status status = hkd_parse_interval(interval, "--band", word);
         if (status) return status;
         band *b = &j->band[j->count];
-        *b = (band){interval[0], interval[1], "", ""};
+        j->mark[j->count].from = interval[0];
+        j->mark[j->count].to = interval[1];
         snprintf(b->title, sizeof b->title, "%.20s", word);
         snprintf(b->name, sizeof b->name, "band_%d", j->count++);
     }
@@ -60,7 +64,7 @@ static void name_thirds(job *j) {
     static const char *const names[] = {"low", "middle", "high"};
     const bool ascending = j->polarity_given ? j->polarity_given == 1 : j->polarity.ascending;
     for (int k = 0; k < 3; k++) {
-        hkd_band_interval(&j->band[k].from, &j->band[k].to, (hkd_band_name)k, ascending);
+        hkd_band_interval(&j->mark[k].from, &j->mark[k].to, (hkd_band_name)k, ascending);
         snprintf(j->band[k].title, sizeof j->band[k].title, "%s", names[k]);
         snprintf(j->band[k].name, sizeof j->band[k].name, "%s", names[k]);
     }
@@ -68,31 +72,48 @@ static void name_thirds(job *j) {
 }
 
 static hkd_status check_options(job *j, const hkd_args *a, hkd_band_rule *rule) {
-    int key = 0;
-    *rule = (hkd_band_rule){.dt = -1, .joint = hkd_given(a, "joint")};
-    hkd_status status = hkd_arg_choice(&key, a, "sort", "alpha|abs_alpha|growth");
+    hkd_status status = hkd_rule_of_options(rule, a);
     if (!status) status = hkd_arg_choice(&j->polarity_given, a, "polarity", "auto|ascending|descending");
     if (!status) status = read_bands(j, hkd_arg(a, "band"));
     if (!status) status = hkd_parse_times(&j->times, &j->time_count, "--times", hkd_arg(a, "times"));
     for (size_t t = 0; t < j->time_count && !status; t++)
         if (!(j->times[t] >= 0 && j->times[t] <= 1))
             status = hkd_fail(HKD_USAGE, "--times: %g lies outside [0, 1]", j->times[t]);
-    static const char *const files[] = {"csv", "svg"};
-    for (int k = 0; k < 2 && !status; k++)
+    static const char *const files[] = {"csv", "svg", "radial"};
+    for (int k = 0; k < 3 && !status; k++)
         if (hkd_given(a, files[k])) status = hkd_check_writable(hkd_arg(a, files[k]));
     if (!status && hkd_given(a, "out")) status = hkd_check_sheet_path(hkd_arg(a, "out"));
-    rule->key = (hkd_band_key)key;
+    j->named = !j->count;
     return status;
 }
 
 /* ---- the cumulative effect -------------------------------------------------------------------------------------------- */
 
-/* Group g of every mode: its band, or the group behind the last one. Overlapping bands are measured one by one instead. */
-static hkd_status effect_of_band(job *j, int b) {
+/* A mode's group is the set of bands that it is in, one bit for each: bands may overlap, groups do not. */
+static hkd_status group_modes(job *j, unsigned char **group) {
+    const hkd_model_levels *l = &j->s.levels;
+    hkd_status status = HKD_OK;
+    for (int64_t k = 0; k < l->count; k++) {
+        group[k] = calloc((size_t)hkd_mode_count(&l->level[k]) + 1, 1);
+        if (!group[k]) return hkd_fail(HKD_RESOURCES, "out of memory for the modes");
+    }
+    for (int b = 0; b < j->count && !status; b++) {
+        status = hkd_model_bands_choose(&j->bands, l, j->mark[b].from, j->mark[b].to);
+        for (int64_t k = 0; k < l->count; k++)
+            for (int64_t m = 0; m < hkd_mode_count(&l->level[k]); m++)
+                group[k][m] = (unsigned char)(group[k][m] | j->bands.mask[k][m] << b);
+    }
+    return status;
+}
+
+static hkd_status measure_effect(job *j) {
+    enum { GROUPS = 1 << MOST_BANDS };
+    static double effect[GROUPS * POINTS], share[GROUPS * POINTS];
     const hkd_model_levels *l = &j->s.levels;
     const double *z[HKD_MAX_LATENTS];
-    double time[POINTS], effect[2 * POINTS], share[2 * POINTS];
-    hkd_status status = hkd_model_bands_choose(&j->bands, l, j->band[b].from, j->band[b].to);
+    unsigned char *group[HKD_MAX_LATENTS] = {NULL};
+    double time[POINTS];
+    hkd_status status = group_modes(j, group);
     for (int64_t k = 0; k < l->count; k++) z[k] = j->z[l->latent[k]];
     for (int i = 0; i < POINTS; i++) {
         j->at[i] = 1 - i / (POINTS - 1.0);
@@ -101,11 +122,15 @@ static hkd_status effect_of_band(job *j, int b) {
     time[POINTS - 1] = l->eps;
     if (!status)
         status = hkd_cumulative_effect(effect, share, z, j->noise.in.n, l->level, l->count,
-                                       (const unsigned char *const *)j->bands.mask, 2, l->eps, l->T, time, POINTS);
-    if (status) return status;
-    memcpy(j->effect + b * POINTS, effect + POINTS, POINTS * sizeof *effect); /* group 1: inside */
-    memcpy(j->share + b * POINTS, share + POINTS, POINTS * sizeof *share);
-    return HKD_OK;
+                                       (const unsigned char *const *)group, GROUPS, l->eps, l->T, time, POINTS);
+    for (int b = 0; b < j->count && !status; b++)
+        for (int g = 0; g < GROUPS; g++)
+            for (int i = 0; i < POINTS && (g >> b & 1); i++) {
+                j->effect[b * POINTS + i] += effect[g * POINTS + i];
+                j->share[b * POINTS + i] += share[g * POINTS + i];
+            }
+    for (int64_t k = 0; k < l->count; k++) free(group[k]);
+    return status;
 }
 
 static hkd_status save_text(const char *path, FILE *out, char **text, size_t *size) {
@@ -133,91 +158,172 @@ static hkd_status save_effect(const job *j, const char *path, bool svg) {
     fprintf(out, "time,band,from,to,cumulative_effect,energy_share\n");
     for (int i = 0; i < POINTS; i++)
         for (int b = 0; b < j->count; b++)
-            fprintf(out, "%.17g,%s,%.17g,%.17g,%.17g,%.17g\n", j->at[i], j->band[b].title, j->band[b].from, j->band[b].to,
+            fprintf(out, "%.17g,%s,%.17g,%.17g,%.17g,%.17g\n", j->at[i], j->band[b].title, j->mark[b].from, j->mark[b].to,
                     j->effect[b * POINTS + i], j->share[b * POINTS + i]);
+    return save_text(path, out, &text, &size);
+}
+
+/* ---- the radial spectrum ---------------------------------------------------------------------------------------------- */
+
+static hkd_status measure_marks(job *j, bool quiet) {
+    const int64_t shells = hkd_spectrum_shells(j->s.side, j->s.side);
+    hkd_progress bar;
+    j->power = calloc((size_t)((1 + 2 * j->count) * shells) + 1, sizeof *j->power);
+    if (!j->power) return hkd_fail(HKD_RESOURCES, "out of memory for the spectra");
+    for (int b = 0; b < j->count; b++) {
+        j->mark[b].power_without = j->power + (1 + 2 * b) * shells;
+        j->mark[b].power_change = j->power + (2 + 2 * b) * shells;
+    }
+    hkd_progress_begin(&bar, "spectra", "img", j->noise.in.n, quiet);
+    const hkd_ticker ticker = hkd_progress_ticker(&bar);
+    const hkd_status status = hkd_model_band_marks(j->mark, j->count, &j->whole, j->power, j->s.model, &j->noise.in,
+                                                   &j->s.levels, &j->bands, &ticker);
+    hkd_progress_end(&bar);
+    return status;
+}
+
+/* The last shell holds the corners beyond the largest whole circle, and is a number in the table, but no point of the curve. */
+static hkd_status save_radial(const job *j, const char *path) {
+    const int64_t shells = hkd_spectrum_shells(j->s.side, j->s.side);
+    char *text = NULL, title[MOST_BANDS][64];
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    double *at = malloc((size_t)shells * sizeof *at);
+    hkd_series series[MOST_BANDS + 1] = {{"whole", HKD_LINE, at + 1, j->power + 1, shells - 2}};
+    if (!out || !at) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
+    for (int64_t k = 0; k < shells; k++) at[k] = (double)k;
+    for (int b = 0; b < j->count; b++) {
+        snprintf(title[b], sizeof title[b], "change without %s", j->band[b].title);
+        series[b + 1] = (hkd_series){title[b], HKD_LINE, at + 1, j->mark[b].power_change + 1, shells - 2};
+    }
+    if (hkd_ends_with(path, ".svg")) {
+        hkd_svg_plot(out, &(hkd_plot){"Radial power spectrum of the pictures, and of what a band's removal changes",
+                                      {.label = "cycles per picture", .log = true}, {.label = "power", .log = true}, series,
+                                      j->count + 1, false});
+    } else {
+        fprintf(out, "cycles,whole");
+        for (int b = 0; b < j->count; b++) fprintf(out, ",without_%s,change_%s", j->band[b].title, j->band[b].title);
+        for (int64_t k = 0; k < shells; k++) {
+            fprintf(out, "\n%s%lld", k == shells - 1 ? ">" : "", (long long)(k == shells - 1 ? k - 1 : k));
+            for (int c = 0; c <= 2 * j->count; c++) fprintf(out, ",%.9g", j->power[c * shells + k]);
+        }
+        fputc('\n', out);
+    }
+    free(at);
     return save_text(path, out, &text, &size);
 }
 
 /* ---- pictures --------------------------------------------------------------------------------------------------------- */
 
-/* One row for each seed and time; a column for all modes, then one for each band. */
-static hkd_status draw(job *j, hkd_column *column, double **pictures, bool quiet) {
+/* pictures[c] [times, n, size]: column 0 all modes, then one for each band. */
+static hkd_status draw(job *j, double **pictures, bool quiet) {
     const int64_t n = j->noise.in.n, step = n * j->s.size, rows = n * (int64_t)j->time_count;
     hkd_progress progress;
     hkd_status status = HKD_OK;
     hkd_progress_begin(&progress, "bands", "decode", (int64_t)j->time_count * (j->count + 1), quiet);
+    const hkd_ticker ticker = hkd_progress_ticker(&progress);
     for (int c = 0; c <= j->count && !status; c++) {
         pictures[c] = malloc((size_t)(rows * j->s.size) * sizeof(double) + 1);
         if (!pictures[c]) status = hkd_fail(HKD_RESOURCES, "out of memory for %lld pictures", (long long)rows);
-        column[c] = (hkd_column){c ? j->band[c - 1].title : "all", c ? j->band[c - 1].name : "all", pictures[c]};
-        if (!status) status = hkd_model_bands_choose(&j->bands, &j->s.levels, c ? j->band[c - 1].from : 0,
-                                                     c ? j->band[c - 1].to : 1);
+        if (!status)
+            status = hkd_model_bands_choose(&j->bands, &j->s.levels, c ? j->mark[c - 1].from : 0, c ? j->mark[c - 1].to : 1);
         for (size_t t = 0; t < j->time_count && !status; t++) {
             hkd_inputs_set_dt(&j->noise, hkd_dt_from_noise(&j->s.model->config, j->times[t]));
             status = hkd_model_bands_decode(j->s.model, pictures[c] + (int64_t)t * step, (const double *const *)j->z,
-                                            &j->noise.in,
-                                            &j->s.levels, &j->bands);
-            if (!status && hkd_cancelled()) status = hkd_fail(HKD_RESOURCES, "interrupted");
-            hkd_progress_at(&progress, c * (int64_t)j->time_count + (int64_t)t + 1, NULL);
+                                            &j->noise.in, &j->s.levels, &j->bands);
+            if (!status) status = hkd_tick(&ticker, c * (int64_t)j->time_count + (int64_t)t + 1, 0);
         }
     }
     hkd_progress_end(&progress);
     return status;
 }
 
-static hkd_status save_pictures(job *j, const hkd_args *a) {
-    const int64_t n = j->noise.in.n, rows = n * (int64_t)j->time_count;
-    hkd_column column[MOST_BANDS + 1];
-    double *pictures[MOST_BANDS + 1] = {NULL};
-    char(*text)[40] = calloc((size_t)rows + 1, sizeof *text);
-    const char **label = calloc((size_t)rows + 1, sizeof *label);
-    hkd_status status = text && label ? draw(j, column, pictures, hkd_given(a, "quiet"))
-                        : hkd_fail(HKD_RESOURCES, "out of memory");
-    for (int64_t i = 0; i < rows && !status; i++) {
-        snprintf(text[i], sizeof text[i], "%llu t%.3g", (unsigned long long)j->noise.seeds[i % n], j->times[i / n]);
-        label[i] = text[i];
+/* What a sheet needs besides the pictures. */
+typedef struct {
+    hkd_column *column;
+    double **by_time;
+    char (*text)[64];
+    const char **label;
+} sheet_room;
+
+/* A column for each time, and a row for each seed and band. */
+static hkd_status by_time(job *j, double *const *pictures, sheet_room *r, const hkd_args *a) {
+    const int64_t n = j->noise.in.n, rows = n * (j->count + 1), size = j->s.size, times = (int64_t)j->time_count;
+    for (int64_t t = 0; t < times; t++) {
+        r->by_time[t] = malloc((size_t)(rows * size) * sizeof(double) + 1);
+        if (!r->by_time[t]) return hkd_fail(HKD_RESOURCES, "out of memory for %lld pictures", (long long)rows);
+        for (int64_t i = 0; i < rows; i++)
+            memcpy(r->by_time[t] + i * size, pictures[i % (j->count + 1)] + (t * n + i / (j->count + 1)) * size,
+                   (size_t)size * sizeof(double));
+        snprintf(r->text[rows + t], sizeof *r->text, "t=%.3g", j->times[t]);
+        r->column[t] = (hkd_column){r->text[rows + t], r->text[rows + t], r->by_time[t]};
     }
-    const hkd_sheet sheet = {column, j->count + 1, rows, j->s.channels, j->s.side, label, NULL};
-    if (!status) status = hkd_save_sheet(hkd_arg(a, "out"), &sheet, a);
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t c = i % (j->count + 1);
+        snprintf(r->text[i], sizeof *r->text, "%llu %s", (unsigned long long)j->noise.seeds[i / (j->count + 1)],
+                 c ? j->band[c - 1].title : "all");
+        r->label[i] = r->text[i];
+    }
+    const hkd_sheet sheet = {r->column, (int)times, rows, j->s.channels, j->s.side, r->label, NULL};
+    return hkd_save_sheet(hkd_arg(a, "out"), &sheet, a);
+}
+
+/* A column (a tensor, a name) for each band, and in it all times of all seeds. */
+static hkd_status by_band(job *j, double *const *pictures, sheet_room *r, const hkd_args *a) {
+    for (int c = 0; c <= j->count; c++)
+        r->column[c] = (hkd_column){c ? j->band[c - 1].title : "all", c ? j->band[c - 1].name : "all", pictures[c]};
+    const hkd_sheet sheet = {r->column, j->count + 1, j->noise.in.n * (int64_t)j->time_count, j->s.channels, j->s.side, NULL,
+                             NULL};
+    return hkd_save_sheet(hkd_arg(a, "out"), &sheet, a);
+}
+
+static hkd_status save_pictures(job *j, const hkd_args *a) {
+    const size_t rows = (size_t)j->noise.in.n * (MOST_BANDS + 1), times = j->time_count;
+    double *pictures[MOST_BANDS + 1] = {NULL};
+    sheet_room r = {calloc(times + MOST_BANDS + 1, sizeof *r.column), calloc(times + 1, sizeof *r.by_time),
+                    calloc(rows + times, sizeof *r.text), calloc(rows, sizeof *r.label)};
+    const bool good = r.column && r.by_time && r.text && r.label;
+    hkd_status status = good ? draw(j, pictures, hkd_given(a, "quiet")) : hkd_fail(HKD_RESOURCES, "out of memory");
+    if (!status) status = (hkd_names_picture(hkd_arg(a, "out")) ? by_time : by_band)(j, pictures, &r, a);
     for (int c = 0; c <= j->count; c++) free(pictures[c]);
-    free(label);
-    free(text);
+    for (size_t t = 0; t < times && r.by_time; t++) free(r.by_time[t]);
+    free(r.column);
+    free(r.by_time);
+    free(r.text);
+    free(r.label);
     return status;
 }
 
 /* ---- what was measured ------------------------------------------------------------------------------------------------ */
 
 static void print_table(const job *j) {
-    static const char *const third[] = {"lowest third", "middle third", "highest third"};
-    const hkd_polarity *p = &j->polarity;
-    printf("radial spectrum of %lld pictures: centroid %.4f cycles per picture\n", (long long)p->n, p->whole);
-    printf("%-14s %18s %8s %27s\n%-14s %18s %8s %8s %9s %8s\n", "ranks", "centroid without", "RMSE", "change in spatial freq.",
-           "", "",
-           "", "low", "middle", "high");
-    for (int k = 0; k < 3; k++)
-        printf("%-14s %9.4f (%+.4f) %8.5f %7.1f%% %8.1f%% %7.1f%%\n", third[k], p->without[k], p->without[k] - p->whole,
-               p->change[k],
-               100 * p->share[k][0], 100 * p->share[k][1], 100 * p->share[k][2]);
-    printf("fine detail (high): the %s, measured; %lld of %lld pictures agree%s\n", p->ascending ? third[2] : third[0],
-           (long long)p->agree, (long long)p->n, j->polarity_given ? "; --polarity given" : "");
-    printf("%-14s %22s\n", "band", "cumulative effect at 0");
-    for (int b = 0; b < j->count; b++) printf("%-14s %22.6f\n", j->band[b].title, j->effect[b * POINTS + POINTS - 1]);
+    char text[320];
+    printf("%lld pictures: centroid of the radial spectrum %.4f cycles per picture\n", (long long)j->noise.in.n, j->whole);
+    printf("%-12s %15s %18s %8s %26s %10s\n", "band", "ranks", "centroid without", "RMSE", "change: low middle high", "effect");
+    for (int b = 0; b < j->count; b++) {
+        const hkd_band_mark *m = &j->mark[b];
+        printf("%-12s %7.4g %7.4g %8.4f (%+.4f) %8.5f %7.1f%% %7.1f%% %7.1f%% %10.6f\n", j->band[b].title, m->from, m->to,
+               m->without, m->without - j->whole, m->change, 100 * m->share[0], 100 * m->share[1], 100 * m->share[2],
+               j->effect[b * POINTS + POINTS - 1]);
+    }
+    if (!j->named) return;
+    if (j->polarity_given) snprintf(text, sizeof text, "high is the %s ranks: --polarity", j->polarity_given == 1 ? "highest"
+                                                                                           : "lowest");
+    else hkd_polarity_text(text, sizeof text, &j->polarity);
+    printf("%s\n", text);
 }
 
 static void print_json(const job *j) {
-    const hkd_polarity *p = &j->polarity;
-    json_t *thirds = json_array(), *bands = json_array();
-    for (int k = 0; k < 3; k++)
-        json_array_append_new(thirds, json_pack("{s:f, s:f, s:[f,f,f]}", "centroid_without", p->without[k], "rmse",
-                                                p->change[k],
-                                                "low_middle_high", p->share[k][0], p->share[k][1], p->share[k][2]));
-    for (int b = 0; b < j->count; b++)
-        json_array_append_new(bands, json_pack("{s:s, s:f, s:f, s:f}", "band", j->band[b].title, "from", j->band[b].from, "to",
-                                               j->band[b].to, "cumulative_effect", j->effect[b * POINTS + POINTS - 1]));
-    json_t *all = json_pack("{s:f, s:o, s:s, s:I, s:I, s:o}", "centroid", p->whole, "thirds", thirds, "polarity",
-                            p->ascending ? "ascending" : "descending", "agree", (json_int_t)p->agree, "pictures",
-                                (json_int_t)p->n,
-                            "bands", bands);
+    json_t *bands = json_array();
+    for (int b = 0; b < j->count; b++) {
+        const hkd_band_mark *m = &j->mark[b];
+        json_array_append_new(bands, json_pack("{s:s, s:f, s:f, s:f, s:f, s:[f,f,f], s:f}", "band", j->band[b].title, "from",
+                                               m->from, "to", m->to, "centroid_without", m->without, "rmse", m->change,
+                                               "low_middle_high", m->share[0], m->share[1], m->share[2], "cumulative_effect",
+                                               j->effect[b * POINTS + POINTS - 1]));
+    }
+    json_t *all = json_pack("{s:f, s:I, s:o}", "centroid", j->whole, "pictures", (json_int_t)j->noise.in.n, "bands", bands);
+    if (j->named && !j->polarity_given) json_object_set_new(all, "polarity", hkd_polarity_json(&j->polarity));
     json_dumpf(all, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(all);
@@ -227,16 +333,17 @@ static void print_json(const job *j) {
 
 static hkd_status work(job *j, const hkd_args *a, const hkd_band_rule *rule) {
     hkd_status status = hkd_inputs_of_option(&j->noise, j->s.model, a, "seeds");
-    if (!status) status = hkd_model_bands_new(&j->bands, &j->s.levels, rule);
+    if (!status) status = hkd_rank_modes(&j->bands, &j->s, rule, hkd_given(a, "quiet"));
     if (!status) status = hkd_latents_new(j->z, j->s.model, j->noise.in.n);
     if (!status) status = hkd_model_encode(j->s.model, j->z, &j->noise.in);
-    if (!status)
-        status = hkd_model_polarity(&j->polarity, j->s.model, (const double *const *)j->z, &j->noise.in, &j->s.levels,
-                                    &j->bands);
-    if (!status && !j->count) name_thirds(j);
-    for (int b = 0; b < j->count && !status; b++) status = effect_of_band(j, b);
+    if (!status && j->named && !j->polarity_given)
+        status = hkd_measure_polarity(&j->polarity, &j->s, &j->bands, hkd_given(a, "quiet"));
+    if (!status && j->named) name_thirds(j);
+    if (!status) status = measure_marks(j, hkd_given(a, "quiet"));
+    if (!status) status = measure_effect(j);
     if (!status && hkd_given(a, "csv")) status = save_effect(j, hkd_arg(a, "csv"), false);
     if (!status && hkd_given(a, "svg")) status = save_effect(j, hkd_arg(a, "svg"), true);
+    if (!status && hkd_given(a, "radial")) status = save_radial(j, hkd_arg(a, "radial"));
     if (!status && hkd_given(a, "out")) status = save_pictures(j, a);
     if (!status) (hkd_given(a, "json") ? print_json : print_table)(j);
     return status;
@@ -253,6 +360,7 @@ static hkd_status run(const hkd_args *a) {
     hkd_inputs_free(&j.noise);
     hkd_subject_free(&j.s);
     free(j.z[0]);
+    free(j.power);
     free(j.times);
     return status;
 }
@@ -264,16 +372,20 @@ const hkd_verb hkd_verb_bands = {
                {"seeds", "LIST", "0-7", "the images"},
                {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"band", "A:B,...", NULL, "intervals of ranks; not given: low, middle and high, each a third"},
-               {"sort", "KEY", "alpha", "what ranks the modes: alpha, abs_alpha, growth"},
+               {"sort", "KEY", "alpha", HKD_SORT_HELP},
                {"joint", NULL, NULL, "rank all levels together"},
-               {"polarity", "HOW", "auto", "which end is high: auto (the end third whose removal lowers the centroid of the "
-                                           "pictures' "
-                                           "radial spectrum, most), ascending (large keys), descending"},
+               {"polarity", "HOW", "auto", "which end is high: ascending (large keys), descending, or auto: measured on 64 "
+                                           "fixed pictures, whatever --seeds are. Of the two end thirds it is the one whose "
+                                           "removal leaves the lower centroid of the radial spectrum: fine detail is what takes "
+                                           "high frequencies with it when it goes. (\"Moves the spectrum up\", the reverse, would "
+                                           "call coarse structure high.) Undecided, when the 95 % interval of the difference "
+                                           "holds 0: then high is by convention the end of the largest alpha"},
                {"times", "LIST", "1:0:5", "when the masked latents are decoded (1 noise, 0 picture)"},
                {"out", "F", NULL, "pictures: sheet.png, DIR/, or F.safetensors"},
                {"csv", "F", NULL, "cumulative effect and share of the energy at 51 times"},
-               {"svg", "F", NULL, "the cumulative effect as a plot"}},
+               {"svg", "F", NULL, "the cumulative effect as a plot"},
+               {"radial", "F", NULL, "radial power spectra: of the pictures, without each band, of the change; .csv or .svg"}},
     .example = {"bands --model M.safetensors --seeds 0-3 --out bands.png --svg effect.svg",
-                "bands --model M.safetensors --band 0:1/10,9/10:1 --json"},
+                "bands --model M.safetensors --band 0:1/10,9/10:1 --radial radial.svg --json"},
     .run = run,
 };

@@ -1,11 +1,10 @@
 /* hkd edit - mix the latents of a reference into those of an image, on a band of modes and a region of the picture. */
 #include "cost.h"
 #include "edit.h"
-#include "edit_control.h"
 #include "files.h"
 #include "image_spectrum.h"
 #include "lists.h"
-#include "model_bands.h"
+#include "measure.h"
 #include "model_edit.h"
 #include "pictures.h"
 #include "progress.h"
@@ -17,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVOLVED, NOISED, BOTH, MOST_COLUMNS = 8 };
+enum { EVOLVED, NOISED, BOTH, STRENGTHS = 6, MOST_COLUMNS = 2 + 2 * STRENGTHS };
 
 typedef struct {
     hkd_subject s;
@@ -28,6 +27,8 @@ typedef struct {
     int columns, encode;
     int64_t n;
     double time, ratio, from, to;
+    hkd_polarity polarity;
+    bool measured;                   /* the band is low, middle or high, by that polarity */
     hkd_progress progress;
 } job;
 
@@ -85,28 +86,6 @@ static hkd_status read_inputs(job *j, const hkd_args *a) {
     return status;
 }
 
-/* --band as an interval of ranks; low, middle and high are measured on the images first. */
-static hkd_status choose_band(job *j, const char *name) {
-    static const char *const names[] = {"low", "middle", "high"};
-    for (int k = 0; k < 3; k++) {
-        double *z[HKD_MAX_LATENTS + 1] = {NULL};
-        hkd_polarity p;
-        if (strcmp(name, names[k])) continue;
-        hkd_status status = hkd_latents_new(z, j->s.model, j->n);
-        if (!status) status = hkd_model_encode(j->s.model, z, &j->image.in);
-        if (!status)
-            status = hkd_model_polarity(&p, j->s.model, (const double *const *)z, &j->image.in, &j->s.levels, &j->bands);
-        if (!status) hkd_band_interval(&j->from, &j->to, (hkd_band_name)k, p.ascending);
-        free(z[0]);
-        return status;
-    }
-    double interval[2];
-    const hkd_status status = hkd_parse_interval(interval, "--band", name);
-    j->from = interval[0];
-    j->to = interval[1];
-    return status;
-}
-
 /* ---- editing ---------------------------------------------------------------------------------------------------------- */
 
 static hkd_status add_column(job *j, const char *title, const char *name) {
@@ -129,16 +108,19 @@ static hkd_status add_edit(job *j, const char *title, const char *name, double r
 }
 
 /* Figure 5 of the paper: five strengths of the band, and everything at 90 %. */
-static hkd_status add_grid(job *j) {
+static hkd_status add_grid(job *j, int encode) {
     static const struct {
         double ratio;
-        const char *title, *name;
-    } band[] = {{0.1, "10%", "band_10"}, {0.2, "20%", "band_20"}, {0.5, "50%", "band_50"}, {0.8, "80%", "band_80"},
-                {0.9, "90%", "band_90"}};
+        const char *title[2], *name[2];
+    } strength[STRENGTHS] = {
+        {0.1, {"10%", "10% noised"}, {"band_10", "noised_10"}}, {0.2, {"20%", "20% noised"}, {"band_20", "noised_20"}},
+        {0.5, {"50%", "50% noised"}, {"band_50", "noised_50"}}, {0.8, {"80%", "80% noised"}, {"band_80", "noised_80"}},
+        {0.9, {"90%", "90% noised"}, {"band_90", "noised_90"}}, {0.9, {"all 90%", "all noised"}, {"all_90", "noised_all_90"}}};
+    const bool told = j->encode == BOTH && encode == NOISED;
     hkd_status status = HKD_OK;
-    for (int k = 0; k < 5 && !status; k++) status = add_edit(j, band[k].title, band[k].name, band[k].ratio, false,
-                                                             j->encode == NOISED);
-    return status ? status : add_edit(j, "all 90%", "all_90", 0.9, true, j->encode == NOISED);
+    for (int k = 0; k < STRENGTHS && !status; k++)
+        status = add_edit(j, strength[k].title[told], strength[k].name[told], strength[k].ratio, k == STRENGTHS - 1, encode);
+    return status;
 }
 
 static hkd_status edit(job *j, bool grid) {
@@ -146,7 +128,10 @@ static hkd_status edit(job *j, bool grid) {
     if (!status) status = hkd_model_denoise(j->s.model, j->pictures[0], NULL, &j->image.in);
     if (!status) status = add_column(j, "ref", "reference");
     if (!status) memcpy(j->pictures[1], j->picture, (size_t)(j->n * j->s.size) * sizeof *j->picture);
-    if (!status && grid) return add_grid(j);
+    if (!status && grid) {
+        if (j->encode != NOISED) status = add_grid(j, EVOLVED);
+        return status || j->encode == EVOLVED ? status : add_grid(j, NOISED);
+    }
     if (!status && j->encode != BOTH) return add_edit(j, "edited", "edited", j->ratio, false, j->encode);
     if (!status) status = add_edit(j, "evolved", "evolved", j->ratio, false, EVOLVED);
     return status ? status : add_edit(j, "noised", "noised", j->ratio, false, NOISED);
@@ -177,13 +162,21 @@ static hkd_status measure(change *out, const job *j, int column) {
     return status;
 }
 
+/* What the band is, for people. */
+static void describe(char *out, size_t size, const job *j) {
+    char why[256] = "";
+    if (j->measured) hkd_polarity_text(why, sizeof why, &j->polarity);
+    snprintf(out, size, "ranks %.4g to %.4g%s%s", j->from, j->to, *why ? "; " : "", why);
+}
+
 static hkd_status report(const job *j, bool json) {
     json_t *list = json_array();
+    char what[320];
+    describe(what, sizeof what, j);
     hkd_status status = HKD_OK;
     if (!json)
-        printf("ranks %.4g to %.4g, %lld images; what changed, and its energy by spatial frequency\n%-10s %10s %8s %8s %8s\n",
-               j->from,
-               j->to, (long long)j->n, "", "RMSE", "low", "middle", "high");
+        printf("%s\n%lld images; what changed, and its energy by spatial frequency\n%-10s %10s %8s %8s %8s\n", what,
+               (long long)j->n, "", "RMSE", "low", "middle", "high");
     for (int c = 2; c < j->columns && !status; c++) {
         change v = {0};
         status = measure(&v, j, c);
@@ -194,51 +187,27 @@ static hkd_status report(const job *j, bool json) {
                                               v.share[0], v.share[1], v.share[2]));
     }
     json_t *all = json_pack("{s:[f,f], s:o}", "band", j->from, j->to, "edits", list);
+    if (j->measured) json_object_set_new(all, "polarity", hkd_polarity_json(&j->polarity));
     if (json && !status) json_dumpf(all, stdout, JSON_INDENT(1)), printf("\n");
     json_decref(all);
     return status;
 }
 
-/* The band against random modes; one line, or a JSON object. */
-static hkd_status control(const job *j, const hkd_args *a) {
+static hkd_status control(job *j, const hkd_args *a) {
     const hkd_edit_rule rule = {j->ratio, j->bands.mask, j->region};
-    hkd_edit_control c;
-    int64_t seed = 0;
-    hkd_status status = hkd_arg_int(&seed, a, "seed", 0, INT64_MAX);
-    if (!status)
-        status = hkd_model_edit_control(&c, j->s.model, &j->image.in, &j->reference[j->encode == NOISED].in, &j->s.levels,
-                                        &rule, (uint64_t)seed);
-    if (status) return status;
-    if (hkd_given(a, "json")) {
-        json_t *o = json_pack("{s:I, s:[f,f], s:[f,f], s:[f,f], s:f, s:[f,f]}", "images", (json_int_t)c.n, "rmse", c.rmse[0],
-                              c.rmse[1], "ratio", c.ratio[0], c.ratio[1], "low_energy", c.low[0], c.low[1], "difference",
-                              c.difference, "interval", c.difference - c.half, c.difference + c.half);
-        json_dumpf(o, stdout, JSON_INDENT(1));
-        printf("\n");
-        json_decref(o);
-        return HKD_OK;
-    }
-    printf("%lld images, ranks %.4g to %.4g against as many random modes, ratios %.3g and %.3g for an RMSE of %.5f and %.5f\n"
-           "change in low spatial frequencies, per value: band %.4g, random %.4g; random - band %.4g, 95 %% interval %.4g to "
-           "%.4g: %s\n",
-           (long long)c.n, j->from, j->to, c.ratio[0], c.ratio[1], c.rmse[0], c.rmse[1], c.low[0], c.low[1], c.difference,
-           c.difference - c.half, c.difference + c.half,
-           c.difference > c.half ? "the band spares them" : c.difference < -c.half ? "the band changes them more"
-               : "no difference seen");
-    return HKD_OK;
+    char what[320];
+    describe(what, sizeof what, j);
+    return hkd_print_control(&j->s, &j->image.in, &j->reference[j->encode].in, &rule, a, what);
 }
 
 /* ---- the verb --------------------------------------------------------------------------------------------------------- */
 
 static hkd_status check_options(job *j, const hkd_args *a, hkd_band_rule *rule) {
-    int key = 0;
     double interval[2];
     const char *band = hkd_arg(a, "band");
-    *rule = (hkd_band_rule){.dt = -1, .joint = hkd_given(a, "joint")};
     hkd_status status = hkd_arg_real(&j->time, a, "time", 0, 1);
     if (!status) status = hkd_arg_real(&j->ratio, a, "ratio", 0, 1);
-    if (!status) status = hkd_arg_choice(&key, a, "sort", "alpha|abs_alpha|growth");
-    rule->key = (hkd_band_key)key;
+    if (!status) status = hkd_rule_of_options(rule, a);
     if (!status && strcmp(band, "low") && strcmp(band, "middle") && strcmp(band, "high"))
         status = hkd_parse_interval(interval, "--band", band);
     if (!status && hkd_given(a, "reference-seeds") == hkd_given(a, "reference"))
@@ -246,6 +215,8 @@ static hkd_status check_options(job *j, const hkd_args *a, hkd_band_rule *rule) 
     j->encode = hkd_given(a, "reference-seeds") ? EVOLVED : NOISED;
     if (!status && hkd_given(a, "reference-encode"))
         status = hkd_arg_choice(&j->encode, a, "reference-encode", "evolved|noised|both");
+    if (!status && hkd_given(a, "control") && j->encode == BOTH)
+        status = hkd_fail(HKD_USAGE, "--control takes one way of encoding the reference: evolved or noised");
     if (!status && hkd_given(a, "control")) return status;
     if (!status && !hkd_given(a, "out")) status = hkd_fail(HKD_USAGE, "--out is needed");
     if (!status) status = hkd_check_sheet_path(hkd_arg(a, "out"));
@@ -257,11 +228,17 @@ static hkd_status work(job *j, const hkd_args *a, const hkd_band_rule *rule) {
     hkd_status status = read_region(j, hkd_arg(a, "mask"));
     if (!status) status = read_inputs(j, a);
     if (!status) status = hkd_fit_batch(a, j->s.model, j->n, &j->s.model->batch, false);
-    if (!status) status = hkd_model_bands_new(&j->bands, &j->s.levels, rule);
-    if (!status) status = choose_band(j, by_default ? "high" : hkd_arg(a, "band"));
+    if (!status) status = hkd_rank_modes(&j->bands, &j->s, rule, hkd_given(a, "quiet"));
+    if (!status)
+        status = hkd_choose_band(&j->from, &j->to, &j->measured, &j->polarity, by_default ? "high" : hkd_arg(a, "band"), &j->s,
+                                 &j->bands, hkd_given(a, "quiet"));
     if (!status) status = hkd_model_bands_choose(&j->bands, &j->s.levels, j->from, j->to);
     if (!status && hkd_given(a, "control")) return control(j, a);
-    hkd_progress_begin(&j->progress, "edit", "edit", grid ? 6 : j->encode == BOTH ? 2 : 1, hkd_given(a, "quiet"));
+    if (!status && hkd_given(a, "reference") && j->encode != NOISED)
+        hkd_say(a, "a picture has no noise: \"evolved\" encodes it at the smallest noise level and moves it back to noise, "
+                   "where no model was trained to meet it; expect noise, and see \"noised\"");
+    hkd_progress_begin(&j->progress, "edit", "edit", (grid ? STRENGTHS : 1) * (j->encode == BOTH ? 2 : 1),
+                       hkd_given(a, "quiet"));
     if (!status) status = edit(j, grid);
     hkd_progress_end(&j->progress);
     const hkd_sheet sheet = {j->column, j->columns, j->n, j->s.channels, j->s.side, NULL, j->image.seeds};
@@ -300,19 +277,21 @@ const hkd_verb hkd_verb_edit = {
                                       "mixing commutes with the operators"},
                {"ratio", "R", "0.5", "how much of the reference: 0 none, 1 all"},
                {"band", "FROM:TO", "0:1", "ranks of modes, such as 0:1/3; or low, middle, high: the third that is measured to "
-                                          "be that"},
-               {"sort", "KEY", "alpha", "what ranks the modes: alpha, abs_alpha, growth"},
+                                          "be that, on fixed pictures of the model (see hkd bands --help)"},
+               {"sort", "KEY", "alpha", HKD_SORT_HELP},
                {"joint", NULL, NULL, "rank all levels together"},
                {"mask", "MASK", "all", "where: all, triangle (lower left), rectangle (lower left quarter), or a picture (white "
                                        "= edited)"},
-               {"reference-encode", "HOW", NULL, "evolved (by the model's operators, default for seeds), noised (to TAU's "
-                                                 "noise level with "
-                                                 "the image's noise, default for pictures), both (side by side)"},
+               {"reference-encode", "HOW", NULL, "evolved (default for seeds: from its own noise, by the model's operators), "
+                                                 "noised (default for pictures: with the image's noise at TAU's level, encoded "
+                                                 "there), both (side by side). A picture evolves badly: it has no noise of its "
+                                                 "own, and its way back to noise is one that no model was trained on"},
                {"grid", NULL, NULL, "the paper's Figure 5: the band (high unless given) at 10, 20, 50, 80, 90 %, and "
                                     "everything at 90 %"},
                {"control", NULL, NULL, "no pictures: does the band (high unless given) spare low spatial frequencies more than "
-                                       "as many random "
-                                       "modes do, at equal RMSE?"},
+                                       "as many random modes do, at equal RMSE of every picture? With a 95 % interval over "
+                                       "pictures and sets"},
+               {"sets", "N", "8", "random sets of the control"},
                {"out", "F", NULL, "sheet.png, DIR/ (single pictures), or F.safetensors"}},
     .example = {"edit --model M.safetensors --seeds 0-3 --reference-seeds 4-7 --band 0:1/3 --mask triangle --out edit.png",
                 "edit --model M.safetensors --seeds 0-3 --reference-seeds 4-7 --mask triangle --grid --out figure5.png",

@@ -72,7 +72,7 @@ static hkd_status prepare(hkd_report *r) {
     if (!r->samples) return hkd_fail(HKD_RESOURCES, "out of memory for %lld images", (long long)r->noise.in.n);
     status = hkd_model_decode(r->s.model, r->samples, NULL, (const double *const *)r->z, &r->noise.in);
     if (status) return status;
-    return hkd_model_polarity(&r->polarity, r->s.model, (const double *const *)r->z, &r->noise.in, &r->s.levels, &r->bands);
+    return hkd_measure_polarity(&r->polarity, &r->s, &r->bands, hkd_given(a, "quiet"));
 }
 
 static hkd_status write(hkd_report *r, const char *path) {

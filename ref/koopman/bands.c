@@ -17,8 +17,10 @@ static int by_key(const void *a, const void *b) {
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static double key_of(double alpha, const hkd_band_rule *rule) {
+static double key_of(const hkd_level *levels, int64_t l, int64_t m, const hkd_band_rule *rule) {
+    const double alpha = levels[l].a[m];
     switch (rule->key) {
+    case HKD_BY_MEASURE: return rule->measure[l][m];
     case HKD_BY_ABS_ALPHA: return fabs(alpha);
     case HKD_BY_GROWTH: return hkd_exp(alpha * rule->dt);
     default: return alpha;
@@ -36,7 +38,7 @@ static void rank_levels(int64_t *const *rank, ranked *order, const hkd_level *le
                         const hkd_band_rule *rule) {
     int64_t n = 0;
     for (int64_t l = first; l < end; l++)
-        for (int64_t m = 0; m < hkd_mode_count(&levels[l]); m++, n++) order[n] = (ranked){key_of(levels[l].a[m], rule), n};
+        for (int64_t m = 0; m < hkd_mode_count(&levels[l]); m++, n++) order[n] = (ranked){key_of(levels, l, m, rule), n};
     qsort(order, (size_t)n, sizeof *order, by_key);
     for (int64_t r = 0; r < n; r++) {
         int64_t l = first, m = order[r].index;

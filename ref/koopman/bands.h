@@ -12,13 +12,15 @@
 typedef enum {
     HKD_BY_ALPHA,     /* alpha, signed, ascending (default) */
     HKD_BY_ABS_ALPHA, /* |alpha|, ascending (caption of the paper's Figure 4) */
-    HKD_BY_GROWTH     /* e^{alpha dt}, ascending: against alpha when dt < 0 */
+    HKD_BY_GROWTH,    /* e^{alpha dt}, ascending: against alpha when dt < 0 */
+    HKD_BY_MEASURE    /* what the caller measured, ascending (detail.h) */
 } hkd_band_key;
 
 typedef struct {
     hkd_band_key key;
     double dt;        /* for HKD_BY_GROWTH */
     bool joint;       /* one ranking over all levels instead of one per level */
+    double *const *measure; /* [levels][modes] for HKD_BY_MEASURE; needed only while ranking */
 } hkd_band_rule;
 
 /* rank[l][m] = the rank of every mode, from 0, in its level or over all levels. One array per level, hkd_mode_count each. */

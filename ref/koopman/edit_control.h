@@ -1,23 +1,32 @@
 /* edit_control.h - is an edit of a band of modes more than an edit of that many modes?
  *
- * The same edit is made with a random set of modes, as many on each level. Both are brought to the same root mean square change
- * of the pictures (by lowering the ratio of the one that changes more), and compared by what they do to the low spatial
- * frequencies: the mean over pictures of the difference, with a 95 % confidence interval (normal, paired).
+ * The same edit is made with several random sets of modes of the band's size: as many on each level, or as many of all levels
+ * together. Picture by picture, band and sets are brought to the same root mean square change (all are lowered, by their
+ * ratio, to the one that changes least), and compared by what they do to the low spatial frequencies.
+ *
+ * The difference random - band has two sources of chance: which pictures and which sets. With x_is the difference of picture i
+ * and set s, the variance of the mean is at most Var_i(mean_s x) / n + Var_s(mean_i x) / S (crossed random effects; their
+ * interaction is counted twice). The 95 % interval is +- t(S - 1) times its root: Student's t, since sets are few.
  */
 #ifndef HKD_EDIT_CONTROL_H
 #define HKD_EDIT_CONTROL_H
 
 #include "model_edit.h"
 
+enum { HKD_CONTROL_SETS = 64 }; /* at most */
+
 typedef struct {
-    int64_t n;
-    double rmse[2], ratio[2];   /* of the band and of the random set; the rmse agree to 1 % */
+    int64_t n, sets;
+    bool over_all;              /* in: sets of all levels together; false: as many modes on each level */
+    double rmse;                /* of every edit: the mean over pictures of what they were brought to; agrees to 1 % */
+    double ratio[2];            /* of the band and of the random sets; means */
     double low[2];              /* energy per value of the change, in low spatial frequencies (image_spectrum.h); means */
     double difference, half;    /* random - band: mean +- half is the interval; above 0: the band spares the low frequencies */
 } hkd_edit_control;
 
+/* out->over_all and out->sets (2 to HKD_CONTROL_SETS) say what is wanted. At least 2 images and a band are needed. */
 hkd_status hkd_model_edit_control(hkd_edit_control *out, hkd_model *m, const hkd_model_input *image,
                                   const hkd_model_input *reference, const hkd_model_levels *levels, const hkd_edit_rule *rule,
-                                  uint64_t seed);
+                                  uint64_t seed, const hkd_ticker *ticker);
 
 #endif

@@ -30,26 +30,28 @@ static void add(total *t, double x) {
 
 static double value(const total *t) { return t->sum + t->lost; }
 
-/* Add to `passed` the energy from T down to T - span, and to `now` the energy there, by group. */
-static void accumulate(total *passed, total *now, const double *z, int64_t n, const hkd_level *level,
-                       const unsigned char *group, double span) {
+/* energy [modes] = |z_m(T)|^2 of every mode, all samples and (of a tied operator) all positions together. */
+static void gather(total *energy, const double *z, int64_t n, const hkd_level *level) {
     const int64_t area = level->h * level->w;
+    for (int64_t m = 0; m < hkd_mode_count(level); m++) energy[m] = (total){0, 0};
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k < level->d / 2; k++)
             for (int64_t s = 0; s < area; s++) {
-                const int64_t m = hkd_mode_of(level, k, s);
                 const double *pair = z + (i * level->d + 2 * k) * area + s;
-                const double energy = pair[0] * pair[0] + pair[area] * pair[area], alpha = level->a[m];
-                add(&passed[group[m]], energy * span * phi(2 * alpha * span));
-                add(&now[group[m]], energy * hkd_exp(-2 * alpha * span));
+                add(&energy[hkd_mode_of(level, k, s)], pair[0] * pair[0] + pair[area] * pair[area]);
             }
 }
 
-/* All groups at one time, in passed[groups] and now[groups]. */
-static void at_time(total *passed, total *now, const double *const *z, int64_t n, const hkd_level *levels, int64_t count,
+/* All groups at one time: passed [groups] the energy from T down to T - span, now [groups] the energy there. */
+static void at_time(total *passed, total *now, const total *energy, const hkd_level *levels, int64_t count,
                     const unsigned char *const *group, int64_t groups, double span) {
     for (int64_t g = 0; g < groups; g++) passed[g] = now[g] = (total){0, 0};
-    for (int64_t l = 0; l < count; l++) accumulate(passed, now, z[l], n, &levels[l], group[l], span);
+    for (int64_t l = 0; l < count; energy += hkd_mode_count(&levels[l++]))
+        for (int64_t m = 0; m < hkd_mode_count(&levels[l]); m++) {
+            const double alpha = levels[l].a[m];
+            add(&passed[group[l][m]], value(&energy[m]) * span * phi(2 * alpha * span));
+            add(&now[group[l][m]], value(&energy[m]) * hkd_exp(-2 * alpha * span));
+        }
 }
 
 static double over_groups(const total *t, int64_t groups) {
@@ -77,16 +79,19 @@ hkd_status hkd_cumulative_effect(double *effect, double *share, const double *co
                                  double T, const double *t, int64_t times) {
     const hkd_status checked = check(levels, count, group, groups, eps, T, t, times);
     if (checked != HKD_OK) return checked;
-    total *passed = malloc((size_t)(groups ? 2 * groups : 1) * sizeof *passed), *now = passed + groups;
+    int64_t modes = 0;
+    for (int64_t l = 0; l < count; l++) modes += hkd_mode_count(&levels[l]);
+    total *passed = malloc((size_t)(2 * groups + modes + 1) * sizeof *passed), *now = passed + groups, *energy = now + groups;
     if (!passed) return hkd_fail(HKD_RESOURCES, "cumulative effect: out of memory");
-    at_time(passed, now, z, n, levels, count, group, groups, T - eps);
+    for (int64_t l = 0, at = 0; l < count; at += hkd_mode_count(&levels[l++])) gather(energy + at, z[l], n, &levels[l]);
+    at_time(passed, now, energy, levels, count, group, groups, T - eps);
     const double all = over_groups(passed, groups);
     for (int64_t i = 0; i < times && all > 0; i++) {
-        at_time(passed, now, z, n, levels, count, group, groups, T - t[i]);
-        const double energy = over_groups(now, groups);
+        at_time(passed, now, energy, levels, count, group, groups, T - t[i]);
+        const double present = over_groups(now, groups);
         for (int64_t g = 0; g < groups; g++) {
             effect[g * times + i] = value(&passed[g]) / all;
-            if (share) share[g * times + i] = value(&now[g]) / energy;
+            if (share) share[g * times + i] = value(&now[g]) / present;
         }
     }
     free(passed);

@@ -16,7 +16,7 @@
 
 /* effect [groups, times] and share [groups, times] (NULL: not wanted): the cumulative effect, and each group's part of the
  * energy |z(t)|^2 at that very time. z[l] [n, d, h, w] are the latents at T, group[l][m] in 0..groups-1 per mode, and t [times]
- * in [eps, T] (0 and 1 in Karras time). Sums are compensated and go over levels, samples, pairs, positions in order. */
+ * in [eps, T] (0 and 1 in Karras time). Sums are compensated: over the samples of each mode, then over modes, in order. */
 hkd_status hkd_cumulative_effect(double *effect, double *share, const double *const *z, int64_t n, const hkd_level *levels,
                                  int64_t count, const unsigned char *const *group, int64_t groups, double eps,
                                  double T, const double *t, int64_t times);

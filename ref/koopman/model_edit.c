@@ -7,96 +7,114 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Everything an edit allocates. */
-typedef struct {
-    double *z[HKD_MAX_LATENTS], *z_ref[HKD_MAX_LATENTS]; /* [n, d, h, w] each */
-    double *x, *region, *dt, *memory;
-} room;
+static int64_t picture_size(const hkd_model *m) {
+    return (int64_t)m->config.img_channels * m->config.img_resolution * m->config.img_resolution;
+}
 
-static hkd_status room_new(room *r, const hkd_model *m, int64_t n) {
-    const int64_t side = m->config.img_resolution, image = n * m->config.img_channels * side * side;
-    const int latents = hkd_model_latent_count(m);
-    int64_t total = 0, largest = side * side;
-    for (int i = 0; i < latents; i++) {
-        const hkd_shape s = hkd_model_latent_shape(m, i);
-        total += n * hkd_count(&s);
-        if (s.dim[1] * s.dim[2] > largest) largest = s.dim[1] * s.dim[2];
+/* Room for the input and for the finest grid that a region is averaged onto. */
+static hkd_status room_new(hkd_edit_pair *p, int64_t n) {
+    const int64_t side = p->m->config.img_resolution;
+    hkd_status status = hkd_latents_new(p->z, p->m, n);
+    if (!status) status = hkd_latents_new(p->z_ref, p->m, n);
+    if (!status) status = hkd_latents_new(p->mixed, p->m, n);
+    p->x = malloc((size_t)(n * picture_size(p->m)) * sizeof(double) + 1);
+    p->region = malloc((size_t)(side * side) * sizeof(double) + 1);
+    return status || (p->x && p->region) ? status : hkd_fail(HKD_RESOURCES, "edit of %lld images: out of memory", (long long)n);
+}
+
+/* The reference's latents move from its time to the image's, by the model's own operators. */
+static hkd_status bring_together(hkd_edit_pair *p) {
+    const int64_t n = p->image->n;
+    double *dt = malloc((size_t)n * sizeof *dt + 1);
+    if (!dt) return hkd_fail(HKD_RESOURCES, "edit of %lld images: out of memory", (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        const double to = hkd_time_of_sigma(&p->m->config, p->image->sigma[i]);
+        dt[i] = to - hkd_time_of_sigma(&p->m->config, p->reference->sigma[i]);
+        p->apart |= p->image->sigma[i] != p->reference->sigma[i];
     }
-    double *at = r->memory = malloc((size_t)(2 * total + image + largest + n) * sizeof *at);
-    if (!at) return hkd_fail(HKD_RESOURCES, "edit of %lld images: out of memory", (long long)n);
-    for (int i = 0; i < latents; i++) {
-        const hkd_shape s = hkd_model_latent_shape(m, i);
-        r->z[i] = at;
-        r->z_ref[i] = at += n * hkd_count(&s);
-        at += n * hkd_count(&s);
+    for (int64_t k = 0; p->apart && k < p->levels->count; k++) {
+        const hkd_level *v = &p->levels->level[k];
+        double *z = p->z_ref[p->levels->latent[k]];
+        hkd_ref_koopman_evolve(z, z, v->a, dt, &(hkd_koopman_dims){n, v->d, v->h, v->w, v->ah, v->aw});
     }
-    r->x = at;
-    r->region = r->x + image;
-    r->dt = r->region + largest;
+    free(dt);
     return HKD_OK;
 }
 
-/* dt [n] from the reference's time to the image's; says whether any is not 0. */
-static bool time_between(double *dt, const hkd_config *c, const hkd_model_input *image, const hkd_model_input *reference) {
-    bool apart = false;
-    for (int64_t i = 0; i < image->n; i++) {
-        dt[i] = hkd_time_of_sigma(c, image->sigma[i]) - hkd_time_of_sigma(c, reference->sigma[i]);
-        apart |= image->sigma[i] != reference->sigma[i];
-    }
-    return apart;
+hkd_status hkd_edit_pair_new(hkd_edit_pair *p, hkd_model *m, const hkd_model_input *image, const hkd_model_input *reference,
+                             const hkd_model_levels *levels) {
+    *p = (hkd_edit_pair){.m = m, .image = image, .reference = reference, .levels = levels};
+    if (reference->n != image->n)
+        return hkd_fail(HKD_USAGE, "edit: %lld images and %lld references", (long long)image->n, (long long)reference->n);
+    hkd_status status = room_new(p, image->n);
+    if (!status) status = hkd_model_encode(m, p->z, image);
+    if (!status) status = hkd_model_encode(m, p->z_ref, reference);
+    return status ? status : bring_together(p);
 }
 
-/* The level of a latent, or NULL when no operator moves it. */
-static const hkd_level *level_of(int64_t *k, const hkd_model_levels *levels, int latent) {
-    for (*k = 0; *k < levels->count; ++*k)
-        if (levels->latent[*k] == latent) return &levels->level[*k];
-    return NULL;
+void hkd_edit_pair_free(hkd_edit_pair *p) {
+    free(p->z[0]);
+    free(p->z_ref[0]);
+    free(p->mixed[0]);
+    free(p->x);
+    free(p->region);
+    *p = (hkd_edit_pair){.m = NULL};
 }
 
-/* Mix arrays of a level's shape (or any [d, h, w] without operator) on the rule's region, averaged onto that grid. */
-static hkd_status mix(double *z, const double *z_ref, int64_t n, const hkd_level *grid, const unsigned char *band, room *r,
-                      const hkd_edit_rule *rule, int64_t side) {
-    if (rule->region) {
-        const hkd_status status = hkd_region_resample(r->region, grid->h, grid->w, rule->region, side, side);
-        if (status != HKD_OK) return status;
-    }
-    return hkd_mix(z, z, z_ref, n, grid, rule->ratio, band, rule->region ? r->region : NULL);
+/* y = z mixed with z_ref, picture by picture, on the rule's region averaged onto this grid. */
+static hkd_status mix(hkd_edit_pair *p, double *y, const double *z, const double *z_ref, const hkd_level *grid,
+                      const unsigned char *band, const hkd_edit_rule *rule, const double *ratio) {
+    const int64_t side = p->m->config.img_resolution, size = grid->d * grid->h * grid->w;
+    hkd_status status = rule->region ? hkd_region_resample(p->region, grid->h, grid->w, rule->region, side, side) : HKD_OK;
+    for (int64_t i = 0; i < p->image->n && !status; i++)
+        status = hkd_mix(y + i * size, z + i * size, z_ref + i * size, 1, grid, ratio ? ratio[i] : rule->ratio, band,
+                         rule->region ? p->region : NULL);
+    return status;
 }
 
-static hkd_status mix_latent(hkd_model *m, int i, room *r, bool apart, int64_t n, const hkd_model_levels *levels,
-                             const hkd_edit_rule *rule) {
-    int64_t k;
-    const hkd_level *level = level_of(&k, levels, i);
-    const hkd_shape s = hkd_model_latent_shape(m, i);
-    if (!level && rule->band) return HKD_OK;
-    const hkd_level grid = level ? *level : (hkd_level){NULL, s.dim[0], s.dim[1], s.dim[2], 1, 1};
-    if (level && apart) {
-        const hkd_koopman_dims dims = {n, level->d, level->h, level->w, level->ah, level->aw};
-        hkd_ref_koopman_evolve(r->z_ref[i], r->z_ref[i], level->a, r->dt, &dims);
+/* The number of a latent's level, or -1 when no operator moves it. */
+static int64_t level_of(const hkd_model_levels *levels, int latent) {
+    for (int64_t k = 0; k < levels->count; k++)
+        if (levels->latent[k] == latent) return k;
+    return -1;
+}
+
+static hkd_status mix_latent(hkd_edit_pair *p, int i, const hkd_edit_rule *rule, const double *ratio) {
+    const int64_t k = level_of(p->levels, i);
+    const hkd_shape s = hkd_model_latent_shape(p->m, i);
+    if (k < 0 && rule->band) {
+        memcpy(p->mixed[i], p->z[i], (size_t)(p->image->n * hkd_count(&s)) * sizeof **p->z);
+        return HKD_OK;
     }
-    return mix(r->z[i], r->z_ref[i], n, &grid, rule->band ? rule->band[k] : NULL, r, rule, m->config.img_resolution);
+    const hkd_level grid = k >= 0 ? p->levels->level[k] : (hkd_level){NULL, s.dim[0], s.dim[1], s.dim[2], 1, 1};
+    return mix(p, p->mixed[i], p->z[i], p->z_ref[i], &grid, rule->band ? rule->band[k] : NULL, rule, ratio);
+}
+
+hkd_status hkd_edit_pair_decode(hkd_edit_pair *p, double *d, const hkd_edit_rule *rule, const double *ratio) {
+    const int64_t side = p->m->config.img_resolution, channels = p->m->config.img_channels;
+    hkd_model_input in = *p->image;
+    hkd_status status = HKD_OK;
+    for (int i = 0; !status && i < hkd_model_latent_count(p->m); i++) status = mix_latent(p, i, rule, ratio);
+    if (!status && !rule->band && !p->apart) {
+        const hkd_level grid = {NULL, channels, side, side, 1, 1};
+        status = mix(p, p->x, p->image->x, p->reference->x, &grid, NULL, rule, ratio);
+        in.x = p->x;
+    }
+    return status ? status : hkd_model_decode(p->m, d, NULL, (const double *const *)p->mixed, &in);
 }
 
 hkd_status hkd_model_edit(hkd_model *m, double *d, const hkd_model_input *image, const hkd_model_input *reference,
                           const hkd_model_levels *levels, const hkd_edit_rule *rule) {
-    const int64_t side = m->config.img_resolution, channels = m->config.img_channels, n = image->n;
-    if (reference->n != n)
-        return hkd_fail(HKD_USAGE, "edit: %lld images and %lld references", (long long)n, (long long)reference->n);
-    room r = {.memory = NULL};
-    hkd_status status = room_new(&r, m, n);
-    if (status == HKD_OK) status = hkd_model_encode(m, r.z, image);
-    if (status == HKD_OK) status = hkd_model_encode(m, r.z_ref, reference);
-    const bool apart = status == HKD_OK && time_between(r.dt, &m->config, image, reference);
-    for (int i = 0; status == HKD_OK && i < hkd_model_latent_count(m); i++)
-        status = mix_latent(m, i, &r, apart, n, levels, rule);
-    hkd_model_input in = *image;
-    if (status == HKD_OK && !rule->band && !apart) {
-        const hkd_level grid = {NULL, n * channels, side, side, 1, 1}; /* images as channels: x [1, n C, R, R] */
-        memcpy(r.x, image->x, (size_t)(n * channels * side * side) * sizeof *r.x);
-        status = mix(r.x, reference->x, 1, &grid, NULL, &r, rule, side);
-        in.x = r.x;
+    hkd_status status = HKD_OK;
+    if (reference->n != image->n)
+        return hkd_fail(HKD_USAGE, "edit: %lld images and %lld references", (long long)image->n, (long long)reference->n);
+    for (int64_t first = 0; first < image->n && !status; first += m->batch) {
+        const int64_t n = image->n - first < m->batch ? image->n - first : m->batch;
+        const hkd_model_input a = hkd_input_part(image, m, first, n), b = hkd_input_part(reference, m, first, n);
+        hkd_edit_pair pair;
+        status = hkd_edit_pair_new(&pair, m, &a, &b, levels);
+        if (!status) status = hkd_edit_pair_decode(&pair, d + first * picture_size(m), rule, NULL);
+        hkd_edit_pair_free(&pair);
     }
-    if (status == HKD_OK) status = hkd_model_decode(m, d, NULL, (const double *const *)r.z, &in);
-    free(r.memory);
     return status;
 }

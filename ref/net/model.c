@@ -154,10 +154,14 @@ struct hkd_model_plan {
 
 static hkd_program *program_with_gradient(const hkd_config *c, const hkd_model_options *o, bool gradient) {
     hkd_program *p = hkd_model_program(c, o);
-    if (p && gradient) {
-        hkd_want_grad(p, hkd_find_var(p, "x"));
-        hkd_seed(p, hkd_find_var(p, "d"));
-    }
+    hkd_shape shape[HKD_MAX_LATENTS];
+    const int skips = hkd_unet_latent_shapes(c, shape);
+    char name[64];
+    if (!p || !gradient) return p;
+    if (o->run != HKD_RUN_DECODE) hkd_want_grad(p, hkd_find_var(p, "x"));
+    for (int i = 0; i <= skips && o->run == HKD_RUN_DECODE; i++)
+        hkd_want_grad(p, hkd_find_var(p, latent_name(name, sizeof name, "z", i, skips)));
+    hkd_seed(p, hkd_find_var(p, "d"));
     return p;
 }
 
@@ -385,18 +389,43 @@ hkd_status hkd_model_encode(hkd_model *m, double *const *z, const hkd_model_inpu
     return status;
 }
 
+/* Forward through the decoder, from latents. */
+static hkd_status run_decoder(pass *s, const double *const *z, const hkd_model_input *in, bool gradient) {
+    const int skips = hkd_model_latent_count(s->m) - 1;
+    hkd_status status = start(s, in, HKD_RUN_DECODE, gradient);
+    for (int i = 0; i <= skips && !status; i++) {
+        char name[64];
+        const hkd_shape shape = hkd_model_latent_shape(s->m, i);
+        status = put(s, latent_name(name, sizeof name, "z", i, skips), z[i] + s->first * hkd_count(&shape));
+    }
+    return status ? status : hkd_plan_forward(s->p->plan);
+}
+
 hkd_status hkd_model_decode(hkd_model *m, double *d, double *f, const double *const *z, const hkd_model_input *in) {
+    hkd_status status = HKD_OK;
+    for (pass s = pass_at(m, in, 0); s.first < in->n && !status; s = pass_at(m, in, s.first + s.n)) {
+        status = run_decoder(&s, z, in, false);
+        if (!status) status = finish(&s, d, f);
+    }
+    return status;
+}
+
+hkd_status hkd_model_decode_gradient(hkd_model *m, double *const *grad_z, const double *grad_d, const double *const *z,
+                                     const hkd_model_input *in) {
     const int skips = hkd_model_latent_count(m) - 1;
     hkd_status status = HKD_OK;
     for (pass s = pass_at(m, in, 0); s.first < in->n && !status; s = pass_at(m, in, s.first + s.n)) {
-        status = start(&s, in, HKD_RUN_DECODE, false);
+        status = run_decoder(&s, z, in, true);
+        if (status) return status;
+        const hkd_tensor *seed = hkd_plan_grad(s.p->plan, hkd_find_var(s.p->program, "d"));
+        status = m->dev->upload(m->dev, seed, grad_d + s.first * image_size(m), HKD_F64);
+        if (!status) status = hkd_plan_backward(s.p->plan);
         for (int i = 0; i <= skips && !status; i++) {
             char name[64];
             const hkd_shape shape = hkd_model_latent_shape(m, i);
-            status = put(&s, latent_name(name, sizeof name, "z", i, skips), z[i] + s.first * hkd_count(&shape));
+            const hkd_var var = hkd_find_var(s.p->program, latent_name(name, sizeof name, "z", i, skips));
+            status = get(&s, grad_z[i], hkd_count(&shape), hkd_plan_grad(s.p->plan, var));
         }
-        if (!status) status = hkd_plan_forward(s.p->plan);
-        if (!status) status = finish(&s, d, f);
     }
     return status;
 }

@@ -63,6 +63,10 @@ hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x
  * it; with them the pass is a multiple of 4 that divides n, so that the groups whose gradients are added in order stay
  * whole. */
 int64_t hkd_smaller_pass(int64_t n, bool gradient);
+/* grad_z[i] [n, d, h, w] = the gradient of sum(grad_d * d) by latent i, where hkd_model_decode makes d from z. The weights'
+ * gradients are overwritten by what is of no use to anyone: not during training. */
+hkd_status hkd_model_decode_gradient(hkd_model *m, double *const *grad_z, const double *grad_d, const double *const *z,
+                                     const hkd_model_input *in);
 
 /* The operator that moves latent i (in the order of hkd_model_encode): its weight's name, or NULL when it stays as it is. */
 const char *hkd_model_operator(const hkd_config *c, int latent, char *name, size_t size);
