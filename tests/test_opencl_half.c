@@ -24,7 +24,8 @@ static bool same(double a, double b) { return (isnan(a) && isnan(b)) || (a == b 
 /* Around every power of 2 that float16 has, subnormal ones too: neighbours, ties to either side, and numbers just off a tie,
  * which a store that cuts digits off, rounds up, or takes ties away from 0 gets wrong. */
 static int telling(double x[MOST]) {
-    static const double odd[] = {65504, 65519, 65520, -65536, 1e30, INFINITY, -INFINITY, NAN, -0.0, 0x1p-25, 0x1.8p-25, 0x1p-26};
+    static const double odd[] = {65504, 65519, 65520, -65536, 1e30, INFINITY, -INFINITY, NAN, -0.0, 0x1p-25, 0x1.8p-25,
+                                 0x1p-26};
     int n = 0;
     for (int e = -20; e < 15; e++) {
         const double step = ldexp(1, (e < -14 ? -14 : e) - 10), at = ldexp(1, e);
@@ -60,7 +61,7 @@ static void rounding(hkd_device *dev) {
     }
 }
 
-/* x + s x, in place: the operator's result is rounded once, from float32, as is what fills a tensor. */
+/* s x, in place: the operator's result is rounded once, from float32, as is what fills a tensor. No gradient comes of it. */
 static void results(hkd_device *dev) {
     double x[MOST], got[MOST];
     const int n = telling(x);
@@ -76,7 +77,8 @@ static void results(hkd_device *dev) {
     for (int i = 0; i < n; i++)
         CHECK(same(got[i], hkd_round_half(s * x[i])), "%a times %a is stored as %a", s, x[i], got[i]);
     for (int k = 0; k < n; k++) {
-        CHECK(!dev->fill(dev, &call.out[0], 0.1 * k) && !dev->download(dev, got, HKD_F64, &call.out[0]), "%s", hkd_last_error());
+        CHECK(!dev->fill(dev, &call.out[0], 0.1 * k) && !dev->download(dev, got, HKD_F64, &call.out[0]), "%s",
+              hkd_last_error());
         CHECK(got[0] == hkd_round_half((float)(0.1 * k)) && got[n - 1] == got[0], "filled with %g: %a", 0.1 * k, got[0]);
     }
     call.up[0] = call.grad[0] = call.in[0];
@@ -108,7 +110,8 @@ static void runs(const char *words, const char *tensor) {
 
 static void whole_runs(void) {
     static double x[5 * SIZE], sigma[5] = {0.1, 1, 4, 20, 80};
-    const hkd_shape image = hkd_shape_of(4, (int64_t)5, (int64_t)3, (int64_t)8, (int64_t)8), each = hkd_shape_of(1, (int64_t)5);
+    const hkd_shape image = hkd_shape_of(4, (int64_t)5, (int64_t)3, (int64_t)8, (int64_t)8);
+    const hkd_shape each = hkd_shape_of(1, (int64_t)5);
     char words[1300];
     for (int i = 0; i < 5 * SIZE; i++) x[i] = sin(i);
     small_tensor_file(scratch("half_in"), (small_tensor[]){{"x", x, image, HKD_FLOAT}, {"sigma", sigma, each, HKD_FLOAT}}, 2);

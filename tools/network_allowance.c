@@ -4,7 +4,7 @@
  * round at every term besides; the plain C build is within six such errors on every composite (a test), so a port is allowed
  * twice that, twelve, plus 8 u.
  *
- * A device that stores activations as float16 is judged in the same way, its network once more on the reference with every tensor
+ * A device that stores activations as float16 is judged in the same way: the network once more on the reference, every tensor
  * rounded that the device stores so. Its arithmetic between two stores is finer by a factor of 8192: what it may do otherwise
  * is to round a number near a tie to the other neighbour, so its error is another draw from the same chances. It is allowed
  * twice the reference's, as plain's is for float32. */

@@ -24,7 +24,8 @@ static size_t bytes_of(const hkd_device *dev, const hkd_shape *shape, hkd_role r
 static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_role role) {
     hkd_cl *cl = self(dev);
     *out = NULL;
-    if (bytes / (cl->half ? sizeof(cl_half) : sizeof(float)) > INT_MAX - HKD_CL_SLACK) return hkd_cl_out_of_memory(cl, bytes, CL_INVALID_BUFFER_SIZE);
+    if (bytes / (cl->half ? sizeof(cl_half) : sizeof(float)) > INT_MAX - HKD_CL_SLACK)
+        return hkd_cl_out_of_memory(cl, bytes, CL_INVALID_BUFFER_SIZE);
     hkd_buffer *b = malloc(sizeof *b);
     if (!b) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     cl_int code;

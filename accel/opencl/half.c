@@ -100,7 +100,8 @@ static hkd_status run_part(hkd_cl *cl, hkd_cl_runner *run, const hkd_cl_op *row,
     for (int pass = 0; !status && pass < 3; pass++) {
         if (pass == 1) status = run(cl, row, some);
         for (int i = 0; pass != 1 && !status && i < o->count; i++) {
-            const int64_t count = hkd_count(&o->tensor[i]->shape), each = hkd_count(&o->half[i].shape) / o->half[i].shape.dim[0];
+            const hkd_shape *whole = &o->half[i].shape;
+            const int64_t count = hkd_count(&o->tensor[i]->shape), each = hkd_count(whole) / whole->dim[0];
             if (o->written[i] == (pass == 2))
                 status = (pass ? store(cl, &o->half[i], o->tensor[i]->buffer, first * each, count)
                                : widen(cl, o->tensor[i]->buffer, &o->half[i], first * each, count));

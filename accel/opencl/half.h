@@ -1,8 +1,9 @@
 /* half.h - activations stored as float16 (hkd_device_options.half): half the memory, arithmetic in float32 as ever.
  *
  * A call's operands are widened into float32 scratch buffers by vload_half, the operator runs on those, and its results are
- * stored by vstore_half, rounded to nearest; where images do not meet, a few at a time, so that scratch stays small. Weights stay float32, and so does what has one number per image (noise levels,
- * times), whose error would move a whole picture. There are no gradients: small ones would become 0.
+ * stored by vstore_half, rounded to nearest; where images do not meet, a few at a time, so that scratch stays small.
+ * Weights stay float32, and so does what has one number per image (noise levels, times): its error would move a whole picture.
+ * There are no gradients: small ones would become 0, and a softmax computes its own from a stored result.
  */
 #ifndef HKD_HALF_H
 #define HKD_HALF_H
