@@ -117,7 +117,8 @@ static void whole_runs(void) {
     small_tensor_file(scratch("half_in"), (small_tensor[]){{"x", x, image, HKD_FLOAT}, {"sigma", sigma, each, HKD_FLOAT}}, 2);
     snprintf(words, sizeof words, "denoise --model %s --in %s", model, scratch("half_in"));
     runs(words, "d");
-    program_refuses(HKD_USAGE, "no gradients", "%s --grad --half --device opencl --out %s", words, scratch("half_0.safetensors"));
+    program_refuses(HKD_USAGE, "no gradients", "%s --grad --half --device opencl --out %s", words,
+                    scratch("half_0.safetensors"));
     snprintf(words, sizeof words, "sample --model %s --seeds 3-9", model);
     runs(words, "x");
     program_refuses(HKD_USAGE, "only opencl", "%s --half --device cpu --out %s", words, scratch("half_0.safetensors"));
