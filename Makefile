@@ -169,6 +169,7 @@ check: all $(O)/hkd_tests $(O)/hkd_accuracy $(FUZZED:%=$(O)/replay_%) ## build a
 	    "vectors on cpu in plain C: $(O)/hkd verify --device cpu --isa plain" \
 	    "vectors on opencl: $(ON_CL) $(O)/hkd verify --device opencl" \
 	    "vectors on opencl, GPU profile: $(ON_CL) $(O)/hkd verify --device opencl --isa gpu" \
+	    "vectors on opencl, float16: $(ON_CL) $(O)/hkd verify --device opencl --half" \
 	    "accuracy of ref: $(O)/hkd_accuracy vectors" "judges of a port: CC='$(CC)' tests/check_port.sh $(O)" \
 	    "killed runs: tests/resume.sh $(O)/hkd" $(foreach f,$(FUZZED),"odd $(f) files: $(O)/replay_$(f) tests/fuzz/corpus/$(f)/*")
 $(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(wildcard ref/op/*.c)

@@ -11,6 +11,8 @@ hkd_status hkd_device_open(hkd_device **out, const char *name, const hkd_device_
     const hkd_device_options standard = {0};
     if (!options) options = &standard;
     *out = NULL;
+    if (options->half && strncmp(name, "opencl", 6) != 0)
+        return hkd_fail(HKD_USAGE, "device %s: only opencl stores in half precision (--half)", name);
     if (!strcmp(name, "ref")) return hkd_device_open_ref(out, options);
     if (!strcmp(name, "cpu")) return hkd_device_open_cpu(out, options);
     if (!strncmp(name, "opencl", 6) && (!name[6] || name[6] == ':'))

@@ -53,6 +53,7 @@ typedef struct {
     bool force;       /* opencl: use a device even though its self-check fails, or without one */
     bool no_tune;     /* opencl: do not use what hkd tune found out */
     bool clblast;     /* opencl: CLBlast for every matrix product, on any device; not given: where hkd tune found it faster */
+    bool half;        /* opencl: activations stored as float16; no gradients */
 } hkd_device_options;
 
 /* `name`: "ref" (float64, the ground truth), "cpu", "opencl", "opencl:1" or "opencl:PART OF ITS NAME"; options may be NULL. */

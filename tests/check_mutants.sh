@@ -22,6 +22,7 @@ compiled() {
 place() {
     isa=plain flags= how="--device cpu --isa plain"
     case ${1##*/} in
+        opencl_half_*) how="--device opencl --half --force" ;;
         opencl_*) how="--device opencl --force" ;;
         avx2_*) isa=avx2 flags="-mavx2 -mfma" how="--device cpu --isa avx2" ;;
         fast_*) isa=avx2 flags="-mavx2 -mfma" how="--device cpu --isa avx2 --math fast" ;;
@@ -57,7 +58,7 @@ build_with() {
             objects="$objects $work/${s%.c}.o" ops="$ops ${s%.c}"
         done
     done
-    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/')
+    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/')
     # shellcheck disable=SC2086
     $link -o "$work/hkd" $program $objects "$build/libhkd.a" $libs 2>"$work/log" ||
         { say "$1" "does not link"; return 1; }

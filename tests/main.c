@@ -38,6 +38,7 @@
     X(norm) \
     X(npy) \
     X(opencl) \
+    X(opencl_half) \
     X(opencl_host) \
     X(opencl_runs) \
     X(ops) \

@@ -154,7 +154,8 @@ static void control(const char *model) {
             CHECK(fabs(middle - difference) <= 1e-12 * fabs(difference), "%s: %g is not the middle of its interval", kind[i],
                   difference);
             if (k) CHECK(difference != 0, "%s: a third of the modes is no random third", kind[i]);
-            else CHECK(difference == 0 && fabs(first - second) < 1e-12, "%s: all modes differ from all modes by %g", kind[i], difference);
+            else CHECK(difference == 0 && fabs(first - second) < 1e-12, "%s: all modes differ from all modes by %g", kind[i],
+                       difference);
         }
         json_decref(o);
     }

@@ -23,6 +23,7 @@ const hkd_option hkd_common_option[] = {
     {"math", "direct|fast", "fast", "direct: no Winograd, no reassociated algorithms"},
     {"isa", "plain|avx2|avx512", NULL, "instruction set of the cpu device, for tests (not given: the best); opencl: cpu|gpu"},
     {"force", NULL, NULL, "use an OpenCL device without its self-check"},
+    {"half", NULL, NULL, "opencl: store activations as float16, compute in float32; no gradients"},
     {"no-tune", NULL, NULL, "opencl: ignore what hkd tune found out about this device"},
     {"clblast", NULL, NULL, "opencl: CLBlast for every matrix product (not given: where hkd tune found it faster)"},
     {"help", NULL, NULL, "this page"},
@@ -219,7 +220,7 @@ hkd_status hkd_open_device(hkd_device **out, const hkd_args *a) {
     if (status) return status;
     const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
                                         .force = hkd_given(a, "force"), .no_tune = hkd_given(a, "no-tune"),
-                                        .clblast = hkd_given(a, "clblast")};
+                                        .clblast = hkd_given(a, "clblast"), .half = hkd_given(a, "half")};
     status = hkd_device_open(out, hkd_arg(a, "device"), &options);
     if (!status) say_choice(a, *out);
     return status;

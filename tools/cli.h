@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-enum { HKD_MAX_OPTION = 56, HKD_MAX_EXAMPLE = 6, HKD_COMMON_OPTIONS = 11 };
+enum { HKD_MAX_OPTION = 56, HKD_MAX_EXAMPLE = 6, HKD_COMMON_OPTIONS = 12 };
 
 typedef struct {
     const char *name;     /* "seeds" for --seeds */
@@ -40,8 +40,8 @@ struct hkd_args {
     bool help;
 };
 
-/* --device --threads --seed --json --quiet --math --isa --force --no-tune --clblast --help: every verb has them. Terminated by
- * name NULL. */
+/* --device --threads --seed --json --quiet --math --isa --force --no-tune --clblast --half --help: every verb has them. Terminated
+ * by name NULL. */
 extern const hkd_option hkd_common_option[];
 
 /* Read argv (what follows the verb) against the tables. Reorders argv. */

@@ -47,6 +47,8 @@ const char *hkd_network_name(int index) {
     return index >= 0 && index < (int)(sizeof composites / sizeof *composites) ? composites[index].name : NULL;
 }
 
+bool hkd_network_trains(int index) { return composites[index].kind == STEP; }
+
 /* Two levels with one block each. A step records every weight nine times: it and others with little to say stay narrow. */
 static hkd_config config_of(const composite *k) {
     hkd_config c = hkd_config_default(k->arch);
@@ -167,6 +169,7 @@ static hkd_status run_program(hkd_recording *out, const hkd_config *c, const com
     hkd_weights *w = NULL;
     hkd_plan *plan = NULL;
     hkd_status status = p ? hkd_program_status(p) : hkd_fail(HKD_RESOURCES, "out of memory for a network");
+    if (!status && !dev->supports(dev, p->call[p->n_calls - 1].op, true)) seed = HKD_NO_VAR;
     if (!status) status = hkd_weights_new(&w, p, dev);
     if (!status) status = hkd_network_weights(w, k->name);
     if (!status && seed != HKD_NO_VAR) status = hkd_weights_need_grad(w);
@@ -204,7 +207,7 @@ static hkd_status record_composite(hkd_manifest_writer *w, int index, hkd_device
     snprintf(file, sizeof file, "networks/%s.safetensors", hkd_network_name(index));
     if (!hkd_join(path, sizeof path, w->dir, file)) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
     hkd_status status = hkd_network_run(&r, index, dev);
-    if (!status) status = hkd_network_allowance(&r, index);
+    if (!status) status = hkd_network_allowance(&r, index, false);
     if (!status) status = hkd_recording_save(path, &r);
     if (!status) status = hkd_manifest_add_network(w, hkd_network_name(index), &r, file);
     hkd_recording_free(&r);

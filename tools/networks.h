@@ -7,12 +7,15 @@
 #include "recording.h"
 
 const char *hkd_network_name(int index); /* NULL: no more */
-/* Run composite `index` on a device. */
+/* Run composite `index` on a device; without gradients where the device has none. */
 hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev);
 /* DIR/networks/NAME.safetensors for all of them, on the reference, and their lines of the manifest. */
 hkd_status hkd_networks_record(hkd_manifest_writer *w);
-/* Fill in the bounds of composite `index`, run on the reference (network_allowance.c). */
-hkd_status hkd_network_allowance(hkd_recording *want, int index);
+/* Is it about gradients alone? */
+bool hkd_network_trains(int index);
+/* Fill in the bounds of composite `index`, run on the reference (network_allowance.c), for the files of ports or for a device
+ * that stores activations as float16. */
+hkd_status hkd_network_allowance(hkd_recording *want, int index, bool half);
 
 /* ---- for the files of composites ---- */
 

@@ -77,6 +77,7 @@ hkd_status hkd_probe(hkd_profile *out, hkd_device *dev) {
     out->wide = y > 1;
     if (!status) status = two_products(&y, dev, 1, 1, 1, 0x1p-12);
     out->half_store = y == 1;
+    if (out->half_store) return status; /* what is finer than float16 cannot be seen */
     if (!status) status = fuses(&out->fma, dev, out->wide ? 0x1p-27 : 0x1p-12);
     if (!status) status = two_products(&y, dev, 1, 0x1p-140, 1, 0);
     out->flushes = !status && y == 0;
@@ -91,9 +92,13 @@ static void ulps_text(char *out, size_t size, double ulps) {
 
 void hkd_profile_text(char *out, size_t size, const hkd_profile *profile) {
     char divide[32], root[32];
+    if (profile->half_store) {
+        snprintf(out, size, "results stored as float16, which hides the arithmetic");
+        return;
+    }
     ulps_text(divide, sizeof divide, profile->divide);
     ulps_text(root, sizeof root, profile->square_root);
     snprintf(out, size, "FMA %s, subnormals %s, divide %s, square root %s, results stored as %s", profile->fma ? "yes" : "no",
              profile->flushes ? "flushed to zero" : "kept", divide, root,
-             profile->wide ? "float64" : profile->half_store ? "float16" : "float32");
+             profile->wide ? "float64" : "float32");
 }

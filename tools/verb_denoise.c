@@ -149,6 +149,7 @@ static hkd_status run(const hkd_args *a) {
     static const char *const needed[] = {"model", "in", "out"};
     for (int i = 0; i < 3; i++)
         if (!hkd_given(a, needed[i])) return hkd_fail(HKD_USAGE, "--%s is needed", needed[i]);
+    if (hkd_given(a, "grad") && hkd_given(a, "half")) return hkd_fail(HKD_USAGE, "--half has no gradients: not with --grad");
     hkd_device *dev = NULL;
     job j = {.n = 0};
     hkd_status status = hkd_check_writable(hkd_arg(a, "out"));

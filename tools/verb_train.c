@@ -176,6 +176,7 @@ static hkd_status run(const hkd_args *args) {
     if (!status) status = apply_config(&with_config, objective == 1);
     if (!status && !objective && hkd_given(args, "freeze-operators"))
         status = hkd_fail(HKD_USAGE, "--freeze-operators is for --objective hkd");
+    if (!status && hkd_given(args, "half")) status = hkd_fail(HKD_USAGE, "--half is not for training: it has no gradients");
     if (!status) status = hkd_open_device(&j.dev, args);
     if (!status) status = objective ? train_start_hkd(&j) : train_start_edm(&j);
     if (!status) status = read_settings(&j, objective == 1);

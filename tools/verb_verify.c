@@ -97,7 +97,7 @@ static hkd_status open_device(hkd_verify_options *o, char *profile, size_t size,
     if (!status && hkd_given(a, "math")) status = hkd_arg_choice(&math, a, "math", "direct|fast");
     const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
                                         .force = hkd_given(a, "force"), .no_tune = hkd_given(a, "no-tune"),
-                                        .clblast = hkd_given(a, "clblast")};
+                                        .clblast = hkd_given(a, "clblast"), .half = hkd_given(a, "half")};
     o->fast = math == 1;
     if (!status) status = hkd_device_open(&o->device, hkd_arg(a, "device"), &options);
     if (!status) status = hkd_probe(&o->profile, o->device);
@@ -124,7 +124,8 @@ static void add_word(char *command, size_t size, const char *word) {
 
 /* The command as it was given, but for what chooses cases and how they are printed. */
 static void repeat_text(char *out, size_t size, const hkd_args *a, const char *dir) {
-    static const char *const words[] = {"results", "device", "isa", "math", "threads"}, *const switches[] = {"flush", "force"};
+    static const char *const words[] = {"results", "device", "isa", "math", "threads"};
+    static const char *const switches[] = {"flush", "force", "half"};
     char option[32];
     snprintf(out, size, "hkd verify");
     add_word(out, size, dir);

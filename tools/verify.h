@@ -48,6 +48,10 @@ void hkd_verify_report_free(hkd_verify_report *r);
 /* Say why a tensor is wrong: the first and the worst element, a guess, the command that repeats the case. */
 void hkd_describe(hkd_check *c, const hkd_verify_options *o, const hkd_judged *j, const hkd_profile *profile);
 
+/* Does the judged device store activations as float16: those of this shape, or any of more than one dimension? */
+bool hkd_stores_half(const hkd_verify_options *o, const hkd_shape *shape);
+bool hkd_judges_half(const hkd_verify_options *o);
+
 /* ---- composites (verify_networks.c) ---- */
 
 double hkd_relative_error(const double *a, const double *b, int64_t n); /* max|a - b| / max|b|; NaN counts as infinite */

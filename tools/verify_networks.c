@@ -1,6 +1,7 @@
 /* Composites judged end to end (DESIGN "whole networks"): relative = max|a - b| / max|b| per tensor; a device may differ from
  * the recorded values by twice (--math fast: eight times) what the cpu's plain C build differs, plus 8 u. The files of a port
- * are allowed what the manifest says (network_allowance.c), so that every judge says the same.
+ * are allowed what the manifest says (network_allowance.c), so that every judge says the same,
+ * and a device that stores activations as float16 what comes out in the same way.
  *
  * A gradient inherits the rounding of everything above it, and many have four or eight numbers: the largest error among so few
  * is one draw of chance, on plain as on any device. So plain's difference in a gradient is the largest of its differences over
@@ -48,7 +49,8 @@ static bool allow(double *bound, const hkd_verify_options *o, const hkd_manifest
     double each = 0, size = 0;
     if (o->results && !hkd_manifest_bound(&each, m, name, y->name)) return false;
     for (int64_t k = 0; k < n; k++) size = fmax(size, fabs(y->value[k]));
-    if (!o->results) each = ((o->fast ? 8 : 2) * plain_error(want, plain, y->name) / HKD_U + 8) * size;
+    if (hkd_judges_half(o)) each = y->bound;
+    else if (!o->results) each = ((o->fast ? 8 : 2) * plain_error(want, plain, y->name) / HKD_U + 8) * size;
     /* the rule adds half an ulp, which a device's eight u already hold */
     for (int64_t k = 0; k < n; k++) bound[k] = o->results ? each : fmax(0, each - hkd_ulp32(y->value[k]) / 2 / HKD_U);
     return true;
@@ -68,7 +70,7 @@ static void judge(hkd_check *c, const hkd_verify_options *o, const hkd_recorded 
         return;
     }
     hkd_profile profile = o->profile;
-    profile.half_store |= got->half;
+    profile.half_store = got->half || hkd_stores_half(o, &want->shape);
     const hkd_judged j = {want->value, bound, got->value, &want->shape, 1, false, 1};
     c->verdict = hkd_judge(&j, &profile);
     if (c->verdict.wrong) hkd_describe(c, o, &j, &profile);
@@ -96,6 +98,8 @@ static hkd_status judge_all(hkd_composite_judge *tell, void *run, const hkd_veri
 /* What the judged device or port gives. *skip: why there is nothing to judge. */
 static hkd_status results(hkd_recording *out, const char **skip, const hkd_verify_options *o, int index) {
     char path[1200], file[96];
+    if (hkd_judges_half(o) && hkd_network_trains(index)) *skip = "no gradients with storage as float16";
+    if (*skip) return HKD_OK;
     if (!o->results) return hkd_network_run(out, index, o->device);
     snprintf(file, sizeof file, "networks/%s.safetensors", hkd_network_name(index));
     if (!hkd_join(path, sizeof path, o->results, file)) return hkd_fail(HKD_USAGE, "%s: too long", o->results);
@@ -113,6 +117,7 @@ hkd_status hkd_verify_network(const hkd_verify_options *o, int index, const hkd_
     if (!hkd_join(path, sizeof path, o->dir, file)) return hkd_fail(HKD_USAGE, "%s: too long", o->dir);
     hkd_status status = hkd_recording_load(&want, path);
     if (!status && !o->results) status = hkd_network_run(&base, index, plain);
+    if (!status && hkd_judges_half(o) && !hkd_network_trains(index)) status = hkd_network_allowance(&want, index, true);
     const hkd_status ran = status ? status : results(&got, &skip, o, index);
     if (!status && (ran || skip)) {
         hkd_check c = {.outcome = ran ? HKD_FAIL : HKD_SKIP};

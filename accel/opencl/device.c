@@ -1,4 +1,5 @@
 /* Opens an OpenCL device and gives it the shape of ref/core/device.h: memory, transfers, calls. */
+#include "half.h"
 #include "tune.h"
 
 #include "status.h"
@@ -16,14 +17,15 @@ static hkd_cl *self(hkd_device *dev) { return (hkd_cl *)(void *)dev; }
 /* ---- memory ---- */
 
 static size_t bytes_of(const hkd_device *dev, const hkd_shape *shape, hkd_role role) {
-    (void)dev, (void)role;
-    return (size_t)hkd_count(shape) * sizeof(float);
+    const bool half = hkd_cl_is_half((const hkd_cl *)(const void *)dev, shape, role);
+    return (size_t)hkd_count(shape) * (half ? sizeof(cl_half) : sizeof(float));
 }
 
 static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_role role) {
     hkd_cl *cl = self(dev);
     *out = NULL;
-    if (bytes / sizeof(float) > INT_MAX - HKD_CL_SLACK) return hkd_cl_out_of_memory(cl, bytes, CL_INVALID_BUFFER_SIZE);
+    if (bytes / (cl->half ? sizeof(cl_half) : sizeof(float)) > INT_MAX - HKD_CL_SLACK)
+        return hkd_cl_out_of_memory(cl, bytes, CL_INVALID_BUFFER_SIZE);
     hkd_buffer *b = malloc(sizeof *b);
     if (!b) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     cl_int code;
@@ -56,6 +58,7 @@ static void release(hkd_device *dev, hkd_buffer *b) {
 static hkd_status upload(hkd_device *dev, const hkd_tensor *to, const void *from, hkd_dtype type) {
     hkd_cl *cl = self(dev);
     const size_t n = (size_t)hkd_count(&to->shape);
+    if (hkd_cl_is_half(cl, &to->shape, to->buffer->role)) return hkd_cl_half_upload(cl, to, from, type);
     float *part = type == HKD_F64 ? malloc(CHUNK * sizeof *part) : NULL;
     if (type == HKD_F64 && !part) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     cl_int code = CL_SUCCESS;
@@ -72,6 +75,7 @@ static hkd_status upload(hkd_device *dev, const hkd_tensor *to, const void *from
 static hkd_status download(hkd_device *dev, void *to, hkd_dtype type, const hkd_tensor *from) {
     hkd_cl *cl = self(dev);
     const size_t n = (size_t)hkd_count(&from->shape);
+    if (hkd_cl_is_half(cl, &from->shape, from->buffer->role)) return hkd_cl_half_download(cl, to, type, from);
     float *part = type == HKD_F64 ? malloc(CHUNK * sizeof *part) : NULL;
     if (type == HKD_F64 && !part) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     cl_int code = CL_SUCCESS;
@@ -87,6 +91,7 @@ static hkd_status download(hkd_device *dev, void *to, hkd_dtype type, const hkd_
 
 static hkd_status fill(hkd_device *dev, const hkd_tensor *to, double value) {
     const int64_t count = hkd_count(&to->shape);
+    if (hkd_cl_is_half(self(dev), &to->shape, to->buffer->role)) return hkd_cl_half_fill(self(dev), to, value);
     return hkd_cl_runs(self(dev), "fill", 1, count, hkd_cl_tensor(to), hkd_cl_int(1), hkd_cl_int(count), hkd_cl_real(value));
 }
 
@@ -114,14 +119,16 @@ static const hkd_cl_op *find(const hkd_op *op) {
 }
 
 static bool supports(const hkd_device *dev, const hkd_op *op, bool backward) {
-    (void)dev;
     const hkd_cl_op *row = find(op);
-    return row && (backward ? row->backward != NULL : row->forward != NULL);
+    const bool gradients = !((const hkd_cl *)(const void *)dev)->half;
+    return row && (backward ? row->backward && gradients : row->forward != NULL);
 }
 
 static void workspace(const hkd_device *dev, const hkd_call *call, bool backward, size_t part[HKD_WORKSPACES]) {
+    const hkd_cl *cl = (const hkd_cl *)(const void *)dev;
     const hkd_cl_op *row = find(call->op);
-    if (row && row->scratch) row->scratch((const hkd_cl *)(const void *)dev, call, backward, part);
+    if (row && !backward) hkd_cl_half_workspace(cl, row, call, part);
+    else if (row && row->scratch) row->scratch(cl, call, backward, part);
 }
 
 static hkd_status make_room(hkd_cl *cl, const hkd_cl_op *row, const hkd_call *call, bool backward) {
@@ -136,10 +143,13 @@ static hkd_status make_room(hkd_cl *cl, const hkd_cl_op *row, const hkd_call *ca
     return HKD_OK;
 }
 
+static hkd_status run_forward(hkd_cl *cl, const hkd_cl_op *row, const hkd_call *call) {
+    const hkd_status status = make_room(cl, row, call, false);
+    return status ? status : row->forward(cl, call);
+}
+
 static hkd_status forward(hkd_device *dev, const hkd_call *call) {
-    const hkd_cl_op *row = find(call->op);
-    const hkd_status status = make_room(self(dev), row, call, false);
-    return status ? status : row->forward(self(dev), call);
+    return hkd_cl_half_call(self(dev), run_forward, find(call->op), call);
 }
 
 static hkd_status backward(hkd_device *dev, const hkd_call *call) {
@@ -154,6 +164,7 @@ static void close_device(hkd_device *dev) {
     hkd_cl *cl = self(dev);
     if (cl->queue) clFinish(cl->queue); /* some drivers crash when the program ends with work queued */
     for (int i = 0; i < HKD_CL_SCRATCH; i++) release(dev, cl->scratch[i]);
+    for (int i = 0; i < HKD_CL_WIDE; i++) release(dev, cl->wide[i]);
     hkd_tensor_free(dev, &cl->frequencies);
     hkd_cl_forget_program(cl);
     hkd_cl_blas_close();
@@ -239,13 +250,14 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
         .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,
         /* A CPU's driver keeps its own cache, and asking PoCL for the binary would make it compile every kernel at once. */
         .keeps_binaries = !(machine.type & CL_DEVICE_TYPE_CPU), .unproved = options->force, .clblast = options->clblast,
-        .most_work = 1e9, .most_visits = 1 << 25, /* a tenth of a second at 20 GFLOP/s, or at 10 GB/s */
+        .most_wide = 4 << 20, .most_work = 1e9, .most_visits = 1 << 25, /* a tenth of a second at 20 GFLOP/s, or at 10 GB/s */
     };
     snprintf(cl->base.name, sizeof cl->base.name, "%.80s, driver %.30s", machine.name, machine.driver);
     set_options(cl);
     status = start(cl);
     if (!status && !options->no_tune) hkd_cl_load_choices(cl);
     if (!status && !options->force) status = prove(cl);
+    cl->half = options->half; /* the self-check is about float32 */
     if (status) close_device(&cl->base);
     else *out = &cl->base;
     return status;

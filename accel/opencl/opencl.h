@@ -15,7 +15,8 @@
 #include "contract.h"
 #include "machines.h"
 
-enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = HKD_WORKSPACES, HKD_CL_WAYS = 6 };
+enum { HKD_CL_SLACK = 256, HKD_CL_GROUP = 4, HKD_CL_SCRATCH = 4, HKD_CL_WIDE = HKD_WORKSPACES - HKD_CL_SCRATCH,
+       HKD_CL_WAYS = 6 };
 
 struct hkd_buffer {
     cl_mem memory;
@@ -52,6 +53,9 @@ typedef struct {
     int unflushed;                             /* launches since the driver was last told to begin */
     size_t used;                               /* bytes allocated */
     hkd_buffer *scratch[HKD_CL_SCRATCH];       /* each grows to the largest call */
+    bool half;                                 /* activations are stored as float16, half.h */
+    hkd_buffer *wide[HKD_CL_WIDE];             /* their float32 twins during a call; each grows to the largest */
+    size_t most_wide;                          /* bytes of twins of one call: what half storage saves must not go into them */
     bool clblast;                              /* for all that it can do */
     struct hkd_cl_choice *choices;             /* of hkd tune, tune.h */
     int choice_count;

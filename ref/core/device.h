@@ -14,7 +14,7 @@ typedef struct hkd_buffer hkd_buffer; /* memory on a device; each device defines
  * Weights may carry derived forms (packed, transformed); every write to a weight through this interface voids them. */
 typedef enum { HKD_ACTIVATION, HKD_WEIGHT, HKD_STATE } hkd_role;
 typedef enum { HKD_F32, HKD_F64 } hkd_dtype;
-enum { HKD_WORKSPACES = 4 };
+enum { HKD_WORKSPACES = 4 + HKD_MAX_IN + HKD_MAX_OUT };
 
 typedef struct {
     hkd_shape shape;
