@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALL "--channels 8 --resolution 8 --rounds 2 --threads 1"
+#define SMALL "--channels 16 --resolution 8 --rounds 2 --threads 1"
 
 static const json_t *only_row(json_t *report) { return json_array_get(json_object_get(report, "rows"), 0); }
 
@@ -22,10 +22,10 @@ static json_t *report(const char *words) {
 }
 
 /* One report of each work: catches fields that are missing, rounds that are dropped, and a count of multiply-adds that is not
- * there or not per image (then batch 2 has twice that of batch 1). */
+ * there, not per image (then batch 2 has twice that of batch 1), or Winograd's counted as direct. */
 static void json(void) {
-    static const char *const works[] = {"--what step", "--what frozen", "--what training --batch 4",
-                                        "--what step --math direct --batch 2"};
+    static const char *const works[] = {"--what step --math direct", "--what frozen --math direct --batch 2",
+                                        "--what training --math direct --batch 4", "--what step"};
     double counted[4];
     for (int i = 0; i < 4; i++) {
         json_t *o = report(works[i]);
@@ -41,10 +41,10 @@ static void json(void) {
         counted[i] = hkd_bench_number(row, "multiply_adds");
         json_decref(o);
     }
-    CHECK(counted[0] > 0 && counted[0] == counted[1] && counted[0] == counted[3], "multiply-adds %g %g %g of one network", counted[0],
-          counted[1], counted[3]);
+    CHECK(counted[0] > 0 && counted[0] == counted[1], "multiply-adds %g and %g of one network", counted[0], counted[1]);
     CHECK(counted[2] > 2.5 * counted[0] && counted[2] < 3.5 * counted[0], "training has %g multiply-adds, forward %g", counted[2],
           counted[0]);
+    CHECK(counted[3] < counted[0], "Winograd's count %g is not below the direct %g", counted[3], counted[0]);
 }
 
 /* As many commas in every line as in the first, quoted names apart. */
@@ -84,10 +84,11 @@ static void figures(void) {
     json_decref(rows), json_decref(second);
 }
 
-static void verb_bench(void) {
+void test_verb_bench(void);
+void test_verb_bench(void) {
     figures();
     json();
-    csv("--what convolutions --channels 16", 14 * 4);
+    csv("--what convolutions", 14 * 4);
     csv("--table6", 5);
     program_refuses(2, "--csv", "bench --csv --json");
     program_refuses(2, "ratios", "bench --what ratios --device cpu");

@@ -40,8 +40,10 @@ static json_t *find(const json_t *rows, const json_t *like) {
     size_t i, k;
     json_t *row;
     json_array_foreach(rows, i, row) {
-        for (k = 0; k < sizeof same / sizeof *same; k++)
-            if (!json_equal(json_object_get(row, same[k]), json_object_get(like, same[k]))) break;
+        for (k = 0; k < sizeof same / sizeof *same; k++) {
+            const json_t *a = json_object_get(row, same[k]), *b = json_object_get(like, same[k]);
+            if (a != b && !json_equal(a, b)) break;
+        }
         if (k == sizeof same / sizeof *same) return row;
     }
     return NULL;
