@@ -42,8 +42,8 @@ static void json(void) {
         json_decref(o);
     }
     CHECK(counted[0] > 0 && counted[0] == counted[1], "multiply-adds %g and %g of one network", counted[0], counted[1]);
-    CHECK(counted[2] > 2.5 * counted[0] && counted[2] < 3.5 * counted[0], "training has %g multiply-adds, forward %g", counted[2],
-          counted[0]);
+    CHECK(counted[2] > 2.5 * counted[0] && counted[2] < 3.5 * counted[0], "training has %g multiply-adds, forward %g",
+          counted[2], counted[0]);
     CHECK(counted[3] < counted[0], "Winograd's count %g is not below the direct %g", counted[3], counted[0]);
 }
 
@@ -66,10 +66,11 @@ static void csv(const char *words, int least_rows) {
 /* The merge of two rounds and the figures that follow: a median that is the mean, or a share taken from another round's peak,
  * shows. */
 static void figures(void) {
-    static const char one[] =
-        "[{\"work\":\"w\",\"multiply_adds\":1e9,\"bytes\":2e9,\"seconds\":[0.5],\"peak_gflops\":[8.0],\"bandwidth_gbytes\":[10.0]}]";
-    static const char more[] = "[{\"work\":\"w\",\"multiply_adds\":1e9,\"bytes\":2e9,\"seconds\":[0.25,4.0],\"peak_gflops\":[16.0,1.0],"
-                               "\"bandwidth_gbytes\":[16.0,1.0]},{\"work\":\"other\",\"seconds\":[1.0]}]";
+    static const char one[] = "[{\"work\":\"w\",\"multiply_adds\":1e9,\"bytes\":2e9,\"seconds\":[0.5],"
+                              "\"peak_gflops\":[8.0],\"bandwidth_gbytes\":[10.0]}]";
+    static const char more[] = "[{\"work\":\"w\",\"multiply_adds\":1e9,\"bytes\":2e9,\"seconds\":[0.25,4.0],"
+                               "\"peak_gflops\":[16.0,1.0],\"bandwidth_gbytes\":[16.0,1.0]},"
+                               "{\"work\":\"other\",\"seconds\":[1.0]}]";
     json_t *rows = json_loads(one, 0, NULL), *second = json_loads(more, 0, NULL);
     hkd_bench_merge(rows, second);
     hkd_bench_finish(rows);

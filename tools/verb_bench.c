@@ -76,9 +76,9 @@ static hkd_status run(const hkd_args *a) {
 const hkd_verb hkd_verb_bench = {
     .name = "bench",
     .summary = "how fast a device is, beside what the machine can do at best",
-    .option = {{"what", "WHAT", "table", "table (of all that follows, each in a process of its own), convolutions (one by one), "
-                                         "step, frozen (a step with prepared weights), training, or ratios (OpenCL beside the "
-                                         "processor)"},
+    .option = {{"what", "WHAT", "table", "table (all that follows but ratios, each in a process of its own), "
+                                "convolutions (one by one), step, frozen (a step with prepared weights), training, or ratios "
+                                "(OpenCL beside the processor)"},
                {"table6", NULL, NULL, "one step beside Heun-15, Heun-35, DDIM-10 and DDIM-100 on one network"},
                {"scaling", "FILE.svg", NULL, "draw the time over batch, threads, resolution and width"},
                {"batch", "N", "1", "images at a time (not of the table)"},
