@@ -76,8 +76,8 @@ static void figures(void) {
     hkd_bench_finish(rows);
     const json_t *row = json_array_get(rows, 0);
     CHECK(json_array_size(rows) == 2, "%d rows", (int)json_array_size(rows));
-    CHECK(hkd_bench_number(row, "least_seconds") == 0.25 && hkd_bench_number(row, "median_seconds") == 0.5, "least %g, median %g",
-          hkd_bench_number(row, "least_seconds"), hkd_bench_number(row, "median_seconds"));
+    const double least = hkd_bench_number(row, "least_seconds"), median = hkd_bench_number(row, "median_seconds");
+    CHECK(least == 0.25 && median == 0.5, "least %g, median %g", least, median);
     CHECK(fabs(hkd_bench_number(row, "gflops") - 8) < 1e-9 && fabs(hkd_bench_number(row, "percent_of_peak") - 50) < 1e-9,
           "%g GF/s, %g %%", hkd_bench_number(row, "gflops"), hkd_bench_number(row, "percent_of_peak"));
     CHECK(fabs(hkd_bench_number(row, "percent_of_bandwidth") - 50) < 1e-9, "%g %% of bandwidth",

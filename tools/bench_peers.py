@@ -229,8 +229,8 @@ def main():
     if args.csv:
         with open(args.csv, "w", newline="") as file:
             table = csv.writer(file)
-            table.writerow(["threads", "round", "peak_gflops", "work", "ours_seconds", "theirs_seconds", "variant", "ours_memory",
-                            "theirs_memory"])
+            table.writerow("threads round peak_gflops work ours_seconds theirs_seconds variant ours_memory "
+                           "theirs_memory".split())
             table.writerows(lines)
 
 
