@@ -79,8 +79,9 @@ void hkd_bench_print_table(const json_t *rows, bool profile) {
         }
         printf("\n");
     }
-    printf("\nGF/s: whole networks at the multiply-adds of their algorithm (Winograd's a quarter), single convolutions counted\n"
-           "as direct. Shares: of what the machine did in the same round; bandwidth for every array of an operator moved once.\n\n");
+    printf("\nGF/s: whole networks at the multiply-adds of their algorithm (Winograd's a quarter), single convolutions\n"
+           "counted as direct. Shares: of what the machine did in the same round; bandwidth for every array of an\n"
+           "operator moved once.\n\n");
     print_rounds(rows);
     if (!profile) return;
     json_array_foreach(rows, i, row) if (json_object_get(row, "profile")) print_profile(row);

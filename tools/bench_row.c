@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The best of three tries; a = b + 3 c on arrays that no cache holds, written before they are read: untouched pages of calloc
- * are all the same page of zeros, which a cache does hold. */
+/* The best of five tries, each long enough that threads which woke on one core have moved apart. a = b + 3 c on arrays that no
+ * cache holds, written before they are read: untouched pages of calloc are all one page of zeros, which a cache does hold. */
 hkd_machine hkd_measure_machine(const hkd_device *dev) {
     enum { COUNT = 8 << 20 };
     hkd_machine best = {0, 0};
@@ -16,9 +16,9 @@ hkd_machine hkd_measure_machine(const hkd_device *dev) {
     const hkd_cpu *cpu = (const hkd_cpu *)(const void *)dev;
     float *data = malloc(3 * (size_t)COUNT * sizeof *data);
     for (int i = 0; i < 3 * COUNT && data; i++) data[i] = 1;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 5; round++) {
         double start = hkd_seconds();
-        const double work = cpu->isa->multiply_adds(cpu->threads, 1000000);
+        const double work = cpu->isa->multiply_adds(cpu->threads, 4000000);
         best.gflops = fmax(best.gflops, 1e-9 * work / (hkd_seconds() - start));
         if (!data) continue;
         start = hkd_seconds();

@@ -59,6 +59,7 @@ static hkd_status point(json_t *rows, measured *m, const hkd_bench *b, curve k, 
         m->x[m->count] = at;
         m->seconds[m->count++] = hkd_bench_number(json_array_get(mine, 0), "least_seconds");
         json_object_set_new(json_array_get(mine, 0), "work", json_string(curves[k].title));
+        json_object_del(json_array_get(mine, 0), "peak_memory"); /* of all points so far */
         json_array_extend(rows, mine);
     }
     json_decref(mine);

@@ -43,7 +43,7 @@ hkd_status hkd_bench_table(json_t *rows, const hkd_bench *b) {
     hkd_status status = HKD_OK;
     for (int64_t round = 0; round < b->rounds && !status; round++)
         for (int i = 0; i < WORKS && !status; i++) {
-            hkd_say(b->args, "round %lld of %lld, work %d of %d\n", (long long)round + 1, (long long)b->rounds, i + 1, WORKS);
+            hkd_say(b->args, "round %lld of %lld, work %d of %d", (long long)round + 1, (long long)b->rounds, i + 1, WORKS);
             status = in_a_process(rows, b, i);
             if (!status && hkd_cancelled()) status = hkd_fail(HKD_RESOURCES, "interrupted");
         }
