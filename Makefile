@@ -154,7 +154,6 @@ demo: $(O)/hkd ## train a small model in minutes; pictures in out/
 	$(O)/hkd demo
 bench: $(O)/hkd ## how fast operators and networks run here
 	$(O)/hkd bench
-	for n in 1 16; do $(O)/hkd bench --what network --batch $$n --profile || exit 1; done
 
 # ---- check: at most 10 minutes ---------------------------------------------------------------------------------------------
 RUN      := tests/run.sh

@@ -59,6 +59,7 @@
     X(trajectory) \
     X(tune) \
     X(verb_bands) \
+    X(verb_bench) \
     X(verb_edit) \
     X(spectrum_verb) \
     X(svg) \

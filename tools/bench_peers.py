@@ -1,142 +1,237 @@
 #!/usr/bin/env python3
-"""Our convolutions beside PyTorch's (oneDNN), on the same shapes, interleaved; prints ratios ours / theirs in speed. With
---what network the whole of EDM's CIFAR-10 network beside the best of PyTorch's eager, channels_last and optimize_for_inference;
-prints ratios ours / theirs in time, of every round.
+"""The table of `hkd bench` beside PyTorch's standard layers (oneDNN) on the same work, interleaved; ratios are ours / theirs in
+time, so below 1 is faster.
 
-usage: tools/bench_peers.py [--what network] [--channels 128] [--hkd build/hkd] [--threads 1] [--batch 4] [--rounds 3]
-                            [--math fast|direct]
+usage: tools/bench_peers.py [--hkd build/hkd] [--threads 1,2] [--rounds 3] [--works step1,train8,...] [--csv FILE]
 
-Each round runs `hkd bench --json` and then PyTorch's standard layers on the same shapes, contiguous and channels_last; the
-best of all rounds counts on both sides, for PyTorch the better of its two layouts. Needs PyTorch.
+A round measures every work once on our side and at once in PyTorch: eager, channels_last and (forward only)
+optimize_for_inference; their best counts. Every measurement has a process of its own, whose peak memory is reported; a network
+runs twice there to warm up. `layers` compares single convolutions, forward, dx and dw, with oneDNN's direct kernels, the only
+ones PyTorch asks for: its Winograd is opt-in in oneDNN's own interface, out of reach from here.
+
+PyTorch without a fast BLAS runs 1x1 convolutions (on one thread), attention and linear layers in plain loops, many times slower
+than it can; the script measures a matrix product first and does not go on then (--slow-blas goes on). Needs PyTorch.
 """
 import argparse
+import csv
 import json
+import os
 import re
 import statistics
 import subprocess
+import sys
 import time
 
-import torch
+WORKS = {  # name: (hkd bench --what, channels, batch, math)
+    "step1": ("frozen", 128, 1, "fast"), "step16": ("frozen", 128, 16, "fast"), "step16-unprepared": ("step", 128, 16, "fast"),
+    "direct1": ("frozen", 128, 1, "direct"), "direct16": ("frozen", 128, 16, "direct"),
+    "train8": ("training", 128, 8, "fast"),
+    "small16": ("frozen", 32, 16, "fast"), "small-train16": ("training", 32, 16, "fast"),
+    "layers": ("convolutions", 128, 4, "fast"),
+}
+LAYOUTS = ("eager", "channels_last")
 
 
-def best_of(run, budget=0.05):
-    best, begin, runs = 1e9, time.perf_counter(), 0
-    while runs < 2 or time.perf_counter() < begin + budget:
+# ---- PyTorch's side: each of these runs in a process of its own and prints JSON ----
+
+def peak_memory():
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1)) * 1024
+
+
+def seconds_of(run, times):
+    best = float("inf")
+    for _ in range(times):
         start = time.perf_counter()
         run()
-        best, runs = min(best, time.perf_counter() - start), runs + 1
+        best = min(best, time.perf_counter() - start)
     return best
 
 
-def theirs(n, c_in, c_out, side, kernel):
-    """GF/s of forward, dx and dw: the better of the two layouts."""
-    flops, speed = 2e-9 * n * c_in * c_out * side * side * kernel * kernel, {}
+def peer_forward(variant, channels, batch):
+    import torch
+    from peer_network import Network
+    layout = torch.channels_last if "channels_last" in variant else torch.contiguous_format
+    network = Network(channels).to(memory_format=layout).eval()
+    x, noise = torch.randn(batch, 3, 32, 32).to(memory_format=layout), torch.full((batch,), 1.1)
+    with torch.no_grad():
+        if "inference" in variant:
+            traced = torch.jit.freeze(torch.jit.trace(network, (x, noise), check_trace=False))
+            network = torch.jit.optimize_for_inference(traced)
+        seconds_of(lambda: network(x, noise), 2)
+        return seconds_of(lambda: network(x, noise), 3 if batch == 1 else 1) / batch
+
+
+def peer_training(variant, channels, batch):
+    import torch
+    from peer_network import Network
+    layout = torch.channels_last if "channels_last" in variant else torch.contiguous_format
+    network = Network(channels).to(memory_format=layout).train()
+    adam = torch.optim.Adam(network.parameters(), lr=1e-4)
+    x, noise = torch.randn(batch, 3, 32, 32).to(memory_format=layout), torch.full((batch,), 1.1)
+    average = [p.detach().clone() for p in network.parameters()]
+
+    def step():  # as `hkd bench --what training`: squared error, backward, Adam, moving average
+        adam.zero_grad(set_to_none=True)
+        (network(x, noise) - x).square().mean().backward()
+        adam.step()
+        with torch.no_grad():
+            torch._foreach_mul_(average, 0.999)
+            torch._foreach_add_(average, list(network.parameters()), alpha=0.001)
+
+    seconds_of(step, 1)
+    return seconds_of(step, 1) / batch
+
+
+def peer_layer(batch, c_in, c_out, side, kernel):
+    """Seconds per image of forward, dx and dw: the better of the two layouts, of runs within 50 ms."""
+    import torch
+    best = {}
     for layout in (torch.contiguous_format, torch.channels_last):
-        x = torch.full((n, c_in, side, side), 0.5).to(memory_format=layout)
+        x = torch.full((batch, c_in, side, side), 0.5).to(memory_format=layout)
         w = torch.full((c_out, c_in, kernel, kernel), 0.01).to(memory_format=layout)
-        y = torch.full((n, c_out, side, side), 0.5).to(memory_format=layout)
+        y = torch.full((batch, c_out, side, side), 0.5).to(memory_format=layout)
 
         def backward(mask):
             return torch.ops.aten.convolution_backward(y, x, w, None, [1, 1], [kernel // 2] * 2, [1, 1], False, [0, 0], 1, mask)
 
+        runs = {"forward": lambda: torch.conv2d(x, w, None, 1, kernel // 2),
+                "dx": lambda: backward([True, False, False]), "dw": lambda: backward([False, True, False])}
         with torch.no_grad():
-            runs = {"forward": lambda: torch.conv2d(x, w, None, 1, kernel // 2),
-                    "dx": lambda: backward([True, False, False]), "dw": lambda: backward([False, True, False])}
-            for name, run in runs.items():
-                speed[name] = max(speed.get(name, 0), flops / best_of(run))
-    return speed
+            for way, run in runs.items():
+                once = seconds_of(run, 2)
+                again = seconds_of(run, max(1, min(50, int(0.05 / once))))
+                best[way] = min(best.get(way, float("inf")), min(once, again) / batch)
+    return best
 
 
-def best_forward(variants, x, noise):
-    """Milliseconds and name of the fastest variant, once each."""
-    times = {}
-    with torch.no_grad():
-        for name, (network, layout) in variants.items():
-            start = time.perf_counter()
-            network(x.to(memory_format=layout), noise)
-            times[name] = 1e3 * (time.perf_counter() - start)
-    return min((t, name) for name, t in times.items())
+def blas_gflops():
+    import torch
+    a = torch.ones(768, 768)
+    return 2e-9 * 768 ** 3 / seconds_of(lambda: a @ a, 3)
 
 
-def best_backward(networks, x, noise):
-    times = {}
-    for name, (network, layout) in networks.items():
-        start = time.perf_counter()
-        network.zero_grad(set_to_none=True)
-        network(x.to(memory_format=layout), noise).backward(x)
-        times[name] = 1e3 * (time.perf_counter() - start)
-    return min((t, name) for name, t in times.items())
+def peer(args):
+    import torch
+    torch.set_num_threads(args.threads)
+    what, variant, channels, batch = args.peer
+    if what == "blas":
+        result = {"gflops": blas_gflops(), "version": torch.__version__}
+    elif what == "layers":
+        result = {shape: peer_layer(int(batch), *map(int, re.match(r"(\d+)->(\d+) (\d+) (\d+)", shape).groups()))
+                  for shape in variant.split(",")}
+    else:
+        run = peer_training if what == "training" else peer_forward
+        result = {"seconds": run(variant, int(channels), int(batch))}
+    result["peak_memory"] = peak_memory()
+    print(json.dumps(result))
 
 
-def compare_networks(args, command):
-    from peer_network import Network
-    x, noise = torch.randn(args.batch, 3, 32, 32), torch.full((args.batch,), 1.1)
-    layouts = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}
-    training = {name: (Network(args.channels).to(memory_format=layout).train(), layout) for name, layout in layouts.items()}
-    forward = {name: (Network(args.channels).to(memory_format=layout).eval(), layout) for name, layout in layouts.items()}
-    for name, (network, layout) in list(forward.items()):
-        with torch.no_grad():
-            traced = torch.jit.trace(network, (x.to(memory_format=layout), noise), check_trace=False)
-            forward[name + ", optimize_for_inference"] = (torch.jit.optimize_for_inference(torch.jit.freeze(traced)), layout)
-    for _ in range(2):
-        best_forward(forward, x, noise)
-    print("| round | FMA peak, GF/s | work | ours, ms per image | theirs | ratio |\n|---|---|---|---|---|---|")
-    ratios = {}
-    for number in range(args.rounds):
-        report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        theirs_forward, theirs_backward = best_forward(forward, x, noise), best_backward(training, x, noise)
-        for row in report["rows"]:
-            peer, name = theirs_backward if row["work"].startswith("forward and") else theirs_forward
-            ours, peer = 1e3 * row["seconds_per_image"], peer / args.batch
-            ratios.setdefault(row["work"], []).append(ours / peer)
-            print(f"| {number + 1} | {report['peak_gflops']:.0f} | {row['work']} | {ours:.1f} | {peer:.1f} ({name}) "
-                  f"| {ours / peer:.3f} |", flush=True)
-    print("\n| work | least ratio | median |\n|---|---|---|")
-    for work, all_rounds in ratios.items():
-        print(f"| {work} | {min(all_rounds):.3f} | {statistics.median(all_rounds):.3f} |")
+# ---- both sides in turn ----
+
+def report_of(command, threads):
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout)
+
+
+def theirs(threads, what, variant="", channels=0, batch=0):
+    words = ["--threads", str(threads), "--peer", what, variant, str(channels), str(batch)]
+    return report_of([sys.executable, __file__] + words, threads)
+
+
+def ours(hkd, threads, work):
+    what, channels, batch, math = WORKS[work]
+    return report_of([hkd, "bench", "--json", "--rounds", "1", "--threads", str(threads), "--what", what, "--channels",
+                      str(channels), "--batch", str(batch), "--math", math], threads)["rows"]
+
+
+def network_round(hkd, threads, work):
+    """(what is compared, our seconds per image, theirs, best variant, our peak memory, their least, FMA peak)"""
+    what, channels, batch, _ = WORKS[work]
+    row = ours(hkd, threads, work)[0]
+    variants = LAYOUTS if what == "training" else LAYOUTS + tuple(v + " optimize_for_inference" for v in LAYOUTS)
+    found = {v: theirs(threads, what, v, channels, batch) for v in variants}
+    best = min(found, key=lambda v: found[v]["seconds"])
+    return [(work, row["least_seconds"], found[best]["seconds"], best, row["peak_memory"],
+             min(f["peak_memory"] for f in found.values()), row["peak_gflops"][0])]
+
+
+def layers_round(hkd, threads, work):
+    rows = {row["work"]: row for row in ours(hkd, threads, work)}
+    shape_of = {}
+    for name in rows:
+        kernel, c_in, c_out, side = re.match(r"(\d+)x\d+ (\d+)->(\d+) (\d+)x", name).groups()
+        shape_of[name] = f"{c_in}->{c_out} {side} {kernel}"
+    shapes = ",".join(dict.fromkeys(shape_of.values()))
+    found = theirs(threads, "layers", shapes, 0, WORKS[work][2])
+    result = []
+    for name, row in rows.items():
+        way = name.split()[-1]
+        peer_seconds = found[shape_of[name]]["forward" if way == "frozen" else way]
+        result.append((name, row["least_seconds"], peer_seconds, "oneDNN direct", None, None, row["peak_gflops"][0]))
+    return result
+
+
+def print_layers(ratios):
+    """The network's 3x3 convolutions, 3->128 and 256->3 excepted: our speed over oneDNN's."""
+    speeds = {}
+    for (threads, name), values in ratios.items():
+        if name.startswith("3x3") and " 3->" not in name and "->3 " not in name:
+            speeds.setdefault((threads, name.split()[-1]), []).append(1 / min(values))
+    for (threads, way), speed in speeds.items():
+        print(f"* {threads} thread(s), 3x3 {way}: {statistics.median(speed):.2f} times the speed of oneDNN direct (median over "
+              f"shapes), {min(speed):.2f} the least")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hkd", default="build/hkd")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--math", default="fast", choices=["fast", "direct"])
-    parser.add_argument("--what", default="convolutions", choices=["convolutions", "network"])
-    parser.add_argument("--channels", type=int, default=128)
+    parser.add_argument("--works", default=",".join(WORKS), help="which rows: " + ", ".join(WORKS))
+    parser.add_argument("--csv", help="every round's numbers")
+    parser.add_argument("--slow-blas", action="store_true")
+    parser.add_argument("--peer", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    command = [args.hkd, "bench", "--json", "--rounds", "1", "--threads", str(args.threads), "--batch", str(args.batch),
-               "--math", args.math]
-    if args.what == "network":
-        return compare_networks(args, command + ["--what", "network", "--channels", str(args.channels)])
-    ours, peers, peaks = {}, {}, []
-    for _ in range(args.rounds):
-        report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        peaks.append(report["peak_gflops"])
-        for row in report["rows"]:
-            work = row.pop("work")
-            kernel, c_in, c_out, side = map(int, re.match(r"(\d+)x\d+ (\d+)->(\d+) (\d+)x", work).groups())
-            for table, speeds in ((ours, row), (peers, theirs(args.batch, c_in, c_out, side, kernel))):
-                for name, speed in speeds.items():
-                    table.setdefault(work, {})[name] = max(table.get(work, {}).get(name, 0), speed)
-    print(f"PyTorch {torch.__version__}, {args.threads} thread(s), batch {args.batch}, --math {args.math}, best of "
-          f"{args.rounds} rounds; multiply-adds in each round: {', '.join(f'{p:.0f}' for p in peaks)} GF/s\n")
-    pairs = [("forward", "forward"), ("frozen", "forward"), ("dx", "dx"), ("dw", "dw")]
-    print("| GF/s as direct: ours / theirs = ratio | " + " | ".join(name for name, _ in pairs) + " |\n|---|---|---|---|---|")
-    ratios = {name: [] for name, _ in pairs}
-    for work in ours:
-        cells = []
-        for name, peer in pairs:
-            ratio = ours[work][name] / peers[work][peer]
-            cells.append(f"{ours[work][name]:.0f} / {peers[work][peer]:.0f} = {ratio:.2f}")
-            if work.startswith("3x3") and " 3->" not in work and "->3 " not in work:
-                ratios[name].append(ratio)
-        print(f"| {work} | " + " | ".join(cells) + " |")
-    medians = (f"{statistics.median(ratios[name]):.2f}" for name, _ in pairs)
-    print("| median of 3x3, without 3-> and ->3 | " + " | ".join(medians) + " |")
-    print("| least of these | " + " | ".join(f"{min(ratios[n]):.2f}" for n, _ in pairs) + " |")
+    if args.peer:
+        args.threads = int(args.threads)
+        return peer(args)
+    works = args.works.split(",")
+    if not set(works) <= set(WORKS):
+        parser.error(f"--works: of {', '.join(WORKS)}")
+    blas = theirs(1, "blas")
+    print(f"PyTorch {blas['version']}, its matrix product on one thread {blas['gflops']:.0f} GF/s\n", flush=True)
+    if blas["gflops"] < 20 and not args.slow_blas:
+        sys.exit("PyTorch's BLAS is a slow one, its times would say nothing: install a fast one (Debian: libopenblas0-pthread)")
+    print("| threads | round | FMA peak, GF/s | work | ours, ms per image | theirs | ratio | ours, MB | theirs | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    ratios, memory, lines = {}, {}, []
+    for threads in map(int, args.threads.split(",")):
+        for number in range(1, args.rounds + 1):
+            for work in works:
+                rounds = layers_round if work == "layers" else network_round
+                for name, mine, peer_seconds, variant, mine_memory, peer_memory, peak in rounds(args.hkd, threads, work):
+                    ratios.setdefault((threads, name), []).append(mine / peer_seconds)
+                    lines.append((threads, number, peak, name, mine, peer_seconds, variant, mine_memory, peer_memory))
+                    size = ""
+                    if mine_memory:
+                        memory.setdefault((threads, name), []).append(mine_memory / peer_memory)
+                        size = f" {mine_memory / 1e6:.0f} | {peer_memory / 1e6:.0f} | {mine_memory / peer_memory:.2f}"
+                    times = f"{1e3 * mine:.3f} | {1e3 * peer_seconds:.3f} ({variant}) | {mine / peer_seconds:.3f}"
+                    print(f"| {threads} | {number} | {peak:.0f} | {name} | {times} |{size or ' | |'} |", flush=True)
+    print("\n| threads | work | time ratio, least | median | memory ratio |\n|---|---|---|---|---|")
+    for (threads, name), values in ratios.items():
+        size = memory.get((threads, name))
+        size = f"{min(size):.2f}" if size else ""
+        print(f"| {threads} | {name} | {min(values):.3f} | {statistics.median(values):.3f} | {size} |")
+    print()
+    print_layers(ratios)
+    if args.csv:
+        with open(args.csv, "w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow("threads round peak_gflops work ours_seconds theirs_seconds variant ours_memory "
+                           "theirs_memory".split())
+            table.writerows(lines)
 
 
 if __name__ == "__main__":

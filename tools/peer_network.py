@@ -1,5 +1,5 @@
 """EDM's CIFAR-10 network (ddpmpp) out of PyTorch's standard layers, for tools/bench_peers.py: the same arithmetic and number of
-parameters as `hkd bench --what network`, but for the Koopman operators, which cost two products an element."""
+parameters as `hkd bench --what step`, but for the Koopman operators, which cost two products an element."""
 import math
 
 import torch
@@ -32,7 +32,7 @@ class Block(nn.Module):
         h = (self.conv1(self.dropout(silu(self.norm1(h)))) + self.skip(self.resized(x))) * math.sqrt(0.5)
         if self.attention:
             q, k, v = self.qkv(self.norm2(h)).flatten(2).chunk(3, 1)
-            weight = torch.softmax(q.transpose(1, 2) @ k / math.sqrt(q.shape[1]), -1)
+            weight = torch.softmax(q.transpose(1, 2) @ k / math.sqrt(self.proj.out_channels), -1)
             h = (h + self.proj((v @ weight.transpose(1, 2)).reshape(h.shape))) * math.sqrt(0.5)
         return h
 

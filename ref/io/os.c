@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -340,13 +341,59 @@ char *hkd_path_join(const char *dir, const char *name) {
 
 /* ---- the process ------------------------------------------------------------------------------------------------------ */
 
-void hkd_default_environment(const char *name, const char *value, char **argv) {
-    if (getenv(name) || setenv(name, value, 1)) return;
-    char path[4096]; /* not the link itself: the process would be called "exe" */
-    const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length <= 0) return;
+/* This program's file; not the link itself: the process would be called "exe". */
+static bool own_path(char *path, size_t size) {
+    const ssize_t length = readlink("/proc/self/exe", path, size - 1);
+    if (length <= 0) return false;
     path[length] = 0;
+    return true;
+}
+
+void hkd_default_environment(const char *name, const char *value, char **argv) {
+    char path[4096];
+    if (getenv(name) || setenv(name, value, 1) || !own_path(path, sizeof path)) return;
     execv(path, argv); /* returns only when it failed */
+}
+
+/* All that can be read from fd, as a string; NULL when out of memory. */
+static char *read_to_end(int fd) {
+    size_t size = 0, room = 4096;
+    char *text = malloc(room);
+    for (ssize_t got = 1; text && got > 0;) {
+        if (room - size < 2048) {
+            char *more = realloc(text, room *= 2);
+            if (!more) free(text);
+            text = more;
+        }
+        do got = text ? read(fd, text + size, room - size - 1) : 0;
+        while (got < 0 && errno == EINTR);
+        if (got > 0) size += (size_t)got;
+    }
+    if (text) text[size] = 0;
+    return text;
+}
+
+hkd_status hkd_run_again(char **out, const char *const *words) {
+    char path[4096];
+    int ends[2], code = 0;
+    *out = NULL;
+    if (!own_path(path, sizeof path)) return hkd_fail(HKD_RESOURCES, "this system does not say where the program's file is");
+    if (pipe(ends)) return hkd_fail(HKD_RESOURCES, "no pipe to another process: %s", strerror(errno));
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 1);
+        close(ends[0]), close(ends[1]);
+        execv(path, (char *const *)(uintptr_t)words);
+        _exit(127);
+    }
+    close(ends[1]);
+    if (child > 0) *out = read_to_end(ends[0]);
+    close(ends[0]);
+    while (child > 0 && waitpid(child, &code, 0) < 0 && errno == EINTR) {}
+    if (child > 0 && *out && !code) return HKD_OK;
+    free(*out);
+    *out = NULL;
+    return hkd_fail(HKD_RESOURCES, "another process of this program did not do its part");
 }
 
 double hkd_seconds(void) {
@@ -360,8 +407,15 @@ int hkd_cores(void) {
     return n < 1 ? 1 : (int)n;
 }
 
+/* Linux hands the largest size of a process on to the programs it starts; VmHWM is this program's own. */
 uint64_t hkd_peak_memory(void) {
     struct rusage usage;
+    char line[128];
+    unsigned long kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && !kilobytes && fgets(line, sizeof line, status)) sscanf(line, "VmHWM: %lu", &kilobytes);
+    if (status) fclose(status);
+    if (kilobytes) return (uint64_t)kilobytes * 1024;
     if (getrusage(RUSAGE_SELF, &usage)) return 0;
 #ifdef __APPLE__
     return (uint64_t)usage.ru_maxrss;

@@ -60,6 +60,9 @@ char *hkd_path_join(const char *dir, const char *name);
 /* Give an environment variable a value unless it has one, and start the program anew with it: for what libraries read before
  * main begins. Returns when there is nothing to do, or when the system cannot do it. */
 void hkd_default_environment(const char *name, const char *value, char **argv);
+/* Run this program's file once more, in a process of its own, as words[0] with the words after it (ends with NULL), and wait.
+ * *out: what it wrote to stdout, freed by the caller. An error unless it ends with code 0. */
+hkd_status hkd_run_again(char **out, const char *const *words);
 double hkd_seconds(void);         /* a monotonic clock */
 int hkd_cores(void);              /* processors on line, at least 1 */
 uint64_t hkd_peak_memory(void);   /* largest resident size so far, in bytes */
