@@ -1,8 +1,8 @@
 #!/bin/sh
 # Checks of the OpenCL kernels that need no GPU: tests/opencl_offline.sh BUILD KERNEL-SOURCES...
 #   clang for spir64, with warnings, in both profiles: OpenCL C 1.2 and nothing that one vendor adds
-#   clang for AMD's gfx900 and gfx1030, GPU profile: no kernel may spill registers to memory
-#   ocloc for three Intel generations, where it is installed
+#   clang for AMD's gfx900 and gfx1030, GPU profile and each tile that hkd tune may choose: no kernel may spill registers to memory
+#   ocloc for three Intel generations, the same programs, where it is installed
 #   oclgrind on the smallest cases: reads and writes outside of buffers, data races. Not --uninitialized: a vector load may run
 #   over the end of a row (opencl.h), and oclgrind objects to the arithmetic on lanes that nobody keeps
 # What is not installed counts as skipped. The last line is "N passed, N failed, N skipped".
@@ -10,6 +10,8 @@ build=$(cd "$1" && pwd); shift
 work=$build/opencl_offline
 mkdir -p "$work"
 cat "$@" > "$work/all.cl"
+for file; do case $file in */common.cl | */contract.h | */contract.cl) cat "$file" ;; esac; done > "$work/contract.cl"
+tiles=$(grep -o 'contract_[0-9]x[0-9]' accel/opencl/tune.c) # the table there: rows x vectors of an output tile
 passed=0 failed=0 skipped=0
 ok() { passed=$((passed + 1)); echo "ok   $1"; }
 bad() { failed=$((failed + 1)); echo "FAIL $1"; }
@@ -18,6 +20,9 @@ skip() { skipped=$((skipped + 1)); echo "SKIP $1: not run, $2"; }
 clang=
 for c in clang-15 clang-16 clang-14 clang; do [ -z "$clang" ] && command -v $c >/dev/null 2>&1 && clang=$c; done
 cl="-x cl -cl-std=CL1.2 -Xclang -finclude-default-header"
+
+# The compiler's options for a tile contract_4x2.
+tile_options() { echo "$1" | sed 's/contract_\(.\)x\(.\)/-DGPU -DTILE_M=\1 -DTILE_V=\2 -Dcontract=&/'; }
 
 for profile in CPU GPU; do
     name="spir64, profile $profile"
@@ -31,13 +36,21 @@ library=$(ls /usr/lib/clc/gfx900-amdgcn-mesa-mesa3d.bc 2>/dev/null)
 for chip in gfx900 gfx1030; do
     name="$chip, no spills"
     if [ -z "$clang" ] || [ -z "$library" ]; then skip "$name" "no clang or no libclc"; continue; fi
-    if ! $clang $cl -DGPU -target amdgcn-mesa-mesa3d -mcpu=$chip -O3 -Xclang -mlink-builtin-bitcode -Xclang "$library" \
-        -S "$work/all.cl" -o "$work/$chip.s" 2> "$work/$chip.log"; then bad "$name"; head -20 "$work/$chip.log"; continue; fi
+    amd="$clang $cl -target amdgcn-mesa-mesa3d -mcpu=$chip -O3 -Xclang -mlink-builtin-bitcode -Xclang $library -S"
+    $amd -DGPU "$work/all.cl" -o "$work/$chip.s" 2> "$work/$chip.log"
+    for tile in $tiles; do $amd $(tile_options $tile) "$work/contract.cl" -o "$work/$chip.$tile.s" 2>> "$work/$chip.log"; done
+    if grep -q 'error:' "$work/$chip.log"; then bad "$name"; grep 'error:' "$work/$chip.log" | head -20; continue; fi
     awk '/\.amdgpu_hsa_kernel/ {k = $2} /; NumVgprs:/ {v = $3} /; ScratchSize:/ {s = $3} /; LDSByteSize:/ {l = $3}
          /; Occupancy:/ {printf "%-26s %3d registers  %5d scratch  %5d local  occupancy %d\n", k, v, s, l, $3}' \
         "$work/$chip.s" > "$work/$chip.txt"
+    for tile in $tiles; do
+        awk -v k=$tile '$2 == k ":" || $1 == k ":" {on = 1} on && /; NumVgprs:/ {v = $3} on && /; ScratchSize:/ {s = $3}
+            on && /; Occupancy:/ {printf "%-26s %3d registers  %5d scratch  occupancy %d\n", k, v, s, $3; exit}' \
+            "$work/$chip.$tile.s"
+    done > "$work/$chip.tiles.txt"
     if [ ! -s "$work/$chip.txt" ]; then bad "$name: no figures"
-    elif grep -v ' 0 scratch' "$work/$chip.txt"; then bad "$name"
+    elif [ "$(wc -l < "$work/$chip.tiles.txt")" != "$(echo "$tiles" | wc -l)" ]; then bad "$name: not every tile has figures"
+    elif grep -hv ' 0 scratch' "$work/$chip.txt" "$work/$chip.tiles.txt"; then bad "$name"
     else ok "$name ($(wc -l < "$work/$chip.txt") kernels; $(grep '^contract ' "$work/$chip.txt" | tr -s ' '))"; fi
 done
 
@@ -52,8 +65,13 @@ libraries=$(find "$work/intel/usr/lib" -name 'libigc.so.1' -exec dirname {} \; 2
 for chip in skl tgllp dg2; do
     name="Intel $chip"
     if ! command -v ocloc >/dev/null 2>&1; then skip "$name" "no ocloc"; continue; fi
-    if LD_LIBRARY_PATH=$libraries:$LD_LIBRARY_PATH ocloc compile -file "$work/all.cl" -device $chip -options "-cl-std=CL1.2 -DGPU" -out_dir "$work/$chip" > "$work/$chip.log" 2>&1
-    then ok "$name"; else bad "$name"; tail -5 "$work/$chip.log"; fi
+    (LD_LIBRARY_PATH=$libraries:$LD_LIBRARY_PATH && export LD_LIBRARY_PATH &&
+     ocloc compile -file "$work/all.cl" -device $chip -options "-cl-std=CL1.2 -DGPU" -out_dir "$work/$chip" &&
+     for tile in $tiles; do
+         ocloc compile -file "$work/contract.cl" -device $chip -options "-cl-std=CL1.2 $(tile_options $tile)" \
+             -out_dir "$work/$chip/$tile" || exit 1
+     done) > "$work/$chip.log" 2>&1
+    if [ $? = 0 ]; then ok "$name"; else bad "$name"; tail -5 "$work/$chip.log"; fi
 done
 
 # oclgrind always exits with 0, so its log decides.
