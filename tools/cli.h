@@ -40,8 +40,8 @@ struct hkd_args {
     bool help;
 };
 
-/* --device --threads --seed --json --quiet --math --isa --force --no-tune --clblast --half --help: every verb has them. Terminated
- * by name NULL. */
+/* --device --threads --seed --json --quiet --math --isa --force --no-tune --clblast --half --help: all verbs have them.
+ * Terminated by name NULL. */
 extern const hkd_option hkd_common_option[];
 
 /* Read argv (what follows the verb) against the tables. Reorders argv. */

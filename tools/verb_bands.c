@@ -379,7 +379,8 @@ const hkd_verb hkd_verb_bands = {
                                            "whose removal leaves the lower centroid of the radial spectrum: fine detail is "
                                            "what takes high frequencies with it when it goes. (\"Moves the spectrum up\", "
                                            "the reverse, would call coarse structure high.) Undecided, when the 95 % interval "
-                                           "of the difference holds 0: then high is by convention the end of the largest alpha"},
+                                           "of the difference holds 0: then high is by convention the end of the largest "
+                                           "alpha"},
                {"times", "LIST", "1:0:5", "when the masked latents are decoded (1 noise, 0 picture)"},
                {"out", "F", NULL, "pictures: sheet.png, DIR/, or F.safetensors"},
                {"csv", "F", NULL, "cumulative effect and share of the energy at 51 times"},
