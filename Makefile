@@ -10,14 +10,7 @@ PKG      ?= pkg-config
 INSTALL  ?= install
 SANITIZE ?=
 # What is used when it is here; `make PNG=0` leaves it out.
-OPENMP   ?= auto
-OPENCL   ?= auto
-CLBLAST  ?= auto
-JANSSON  ?= auto
-PNG      ?= auto
-ZLIB     ?= auto
-LIBZIP   ?= auto
-LAPACKE  ?= auto
+$(foreach f,OPENMP OPENCL CLBLAST JANSSON PNG ZLIB LIBZIP LAPACKE,$(eval $(f) ?= auto))
 
 # Without -j, all cores.
 MAKEFLAGS += --no-print-directory
