@@ -139,18 +139,18 @@ def theirs(threads, what, variant="", channels=0, batch=0):
     return report_of([sys.executable, __file__] + words, threads)
 
 
-def ours(hkd, threads, work):
+def ours(hkd, threads, work, micro_batch):
     what, channels, batch, math = WORKS[work]
     rounds = "3" if batch == 1 else "1"  # as theirs
     return report_of([hkd, "bench", "--json", "--rounds", rounds, "--threads", str(threads), "--what", what, "--channels",
-                      str(channels), "--batch", str(batch), "--math", math], threads)["rows"]
+                      str(channels), "--batch", str(batch), "--math", math, "--micro-batch", str(micro_batch)], threads)["rows"]
 
 
-def network_round(hkd, threads, work, measured):
+def network_round(hkd, threads, work, micro_batch, measured):
     """(what is compared, our seconds per image, theirs, best variant, our peak memory, their least, FMA peak). What `measured`
     holds of this round is not run again: PyTorch does the same for our prepared, unprepared and direct passes."""
     what, channels, batch, _ = WORKS[work]
-    row = ours(hkd, threads, work)[0]
+    row = ours(hkd, threads, work, micro_batch)[0]
     variants = LAYOUTS if what == "training" else LAYOUTS + tuple(v + " optimize_for_inference" for v in LAYOUTS)
     key = (len(variants), channels, batch)
     if key not in measured:
@@ -161,8 +161,8 @@ def network_round(hkd, threads, work, measured):
              min(f["peak_memory"] for f in found.values()), max(row["peak_gflops"]))]
 
 
-def layers_round(hkd, threads, work, _):
-    rows = {row["work"]: row for row in ours(hkd, threads, work)}
+def layers_round(hkd, threads, work, *_):
+    rows = {row["work"]: row for row in ours(hkd, threads, work, 0)}
     shape_of = {}
     for name in rows:
         kernel, c_in, c_out, side = re.match(r"(\d+)x\d+ (\d+)->(\d+) (\d+)x", name).groups()
@@ -195,6 +195,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--works", default=",".join(WORKS), help="which rows: " + ", ".join(WORKS))
     parser.add_argument("--csv", help="every round's numbers")
+    parser.add_argument("--micro-batch", type=int, default=0, help="of our training; 0: the whole batch")
     parser.add_argument("--slow-blas", action="store_true")
     parser.add_argument("--peer", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -215,7 +216,8 @@ def main():
         for number in range(1, args.rounds + 1):
             measured = {}
             for work in works:
-                found = (layers_round if work == "layers" else network_round)(args.hkd, threads, work, measured)
+                run = layers_round if work == "layers" else network_round
+                found = run(args.hkd, threads, work, args.micro_batch, measured)
                 for name, mine, peer_seconds, variant, mine_memory, peer_memory, peak in found:
                     ratios.setdefault((threads, name), []).append(mine / peer_seconds)
                     lines.append((threads, number, peak, name, mine, peer_seconds, variant, mine_memory, peer_memory))
