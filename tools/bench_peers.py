@@ -2,7 +2,7 @@
 """The table of `hkd bench` beside PyTorch's standard layers (oneDNN) on the same work, interleaved; ratios are ours / theirs in
 time, so below 1 is faster.
 
-usage: tools/bench_peers.py [--hkd build/hkd] [--threads 1,2] [--rounds 3] [--works step1,train8,...] [--csv FILE]
+usage: tools/bench_peers.py [--hkd build/hkd] [--threads 1,2] [--rounds 3] [--works step1,...] [--micro-batch 4] [--csv FILE]
 
 A round measures every work on our side and right after it in PyTorch: eager, channels_last and (forward only)
 optimize_for_inference; their best counts. Every measurement has a process of its own, whose peak memory is reported; a network
