@@ -2,9 +2,9 @@
 """The table of `hkd bench` beside PyTorch's standard layers (oneDNN) on the same work, interleaved; ratios are ours / theirs in
 time, so below 1 is faster.
 
-usage: tools/bench_peers.py [--hkd build/hkd] [--threads 1,2] [--rounds 3] [--works step1,train8,...] [--csv FILE]
+usage: tools/bench_peers.py [--hkd build/hkd] [--threads 1,2] [--rounds 3] [--works step1,...] [--micro-batch 4] [--csv FILE]
 
-A round measures every work once on our side and at once in PyTorch: eager, channels_last and (forward only)
+A round measures every work on our side and right after it in PyTorch: eager, channels_last and (forward only)
 optimize_for_inference; their best counts. Every measurement has a process of its own, whose peak memory is reported; a network
 runs twice there to warm up. `layers` compares single convolutions, forward, dx and dw, with oneDNN's direct kernels, the only
 ones PyTorch asks for: its Winograd is opt-in in oneDNN's own interface, out of reach from here.
@@ -23,8 +23,8 @@ import sys
 import time
 
 WORKS = {  # name: (hkd bench --what, channels, batch, math)
-    "step1": ("frozen", 128, 1, "fast"), "step16": ("frozen", 128, 16, "fast"), "step16-unprepared": ("step", 128, 16, "fast"),
-    "direct1": ("frozen", 128, 1, "direct"), "direct16": ("frozen", 128, 16, "direct"),
+    "step1": ("frozen", 128, 1, "fast"), "direct1": ("frozen", 128, 1, "direct"), "step16": ("frozen", 128, 16, "fast"),
+    "step16-unprepared": ("step", 128, 16, "fast"), "direct16": ("frozen", 128, 16, "direct"),
     "train8": ("training", 128, 8, "fast"),
     "small16": ("frozen", 32, 16, "fast"), "small-train16": ("training", 32, 16, "fast"),
     "layers": ("convolutions", 128, 4, "fast"),
@@ -139,25 +139,30 @@ def theirs(threads, what, variant="", channels=0, batch=0):
     return report_of([sys.executable, __file__] + words, threads)
 
 
-def ours(hkd, threads, work):
+def ours(hkd, threads, work, micro_batch):
     what, channels, batch, math = WORKS[work]
-    return report_of([hkd, "bench", "--json", "--rounds", "1", "--threads", str(threads), "--what", what, "--channels",
-                      str(channels), "--batch", str(batch), "--math", math], threads)["rows"]
+    rounds = "3" if batch == 1 else "1"  # as theirs
+    return report_of([hkd, "bench", "--json", "--rounds", rounds, "--threads", str(threads), "--what", what, "--channels",
+                      str(channels), "--batch", str(batch), "--math", math, "--micro-batch", str(micro_batch)], threads)["rows"]
 
 
-def network_round(hkd, threads, work):
-    """(what is compared, our seconds per image, theirs, best variant, our peak memory, their least, FMA peak)"""
+def network_round(hkd, threads, work, micro_batch, measured):
+    """(what is compared, our seconds per image, theirs, best variant, our peak memory, their least, FMA peak). What `measured`
+    holds of this round is not run again: PyTorch does the same for our prepared, unprepared and direct passes."""
     what, channels, batch, _ = WORKS[work]
-    row = ours(hkd, threads, work)[0]
+    row = ours(hkd, threads, work, micro_batch)[0]
     variants = LAYOUTS if what == "training" else LAYOUTS + tuple(v + " optimize_for_inference" for v in LAYOUTS)
-    found = {v: theirs(threads, what, v, channels, batch) for v in variants}
+    key = (len(variants), channels, batch)
+    if key not in measured:
+        measured[key] = {v: theirs(threads, what, v, channels, batch) for v in variants}
+    found = measured[key]
     best = min(found, key=lambda v: found[v]["seconds"])
     return [(work, row["least_seconds"], found[best]["seconds"], best, row["peak_memory"],
-             min(f["peak_memory"] for f in found.values()), row["peak_gflops"][0])]
+             min(f["peak_memory"] for f in found.values()), max(row["peak_gflops"]))]
 
 
-def layers_round(hkd, threads, work):
-    rows = {row["work"]: row for row in ours(hkd, threads, work)}
+def layers_round(hkd, threads, work, *_):
+    rows = {row["work"]: row for row in ours(hkd, threads, work, 0)}
     shape_of = {}
     for name in rows:
         kernel, c_in, c_out, side = re.match(r"(\d+)x\d+ (\d+)->(\d+) (\d+)x", name).groups()
@@ -190,6 +195,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--works", default=",".join(WORKS), help="which rows: " + ", ".join(WORKS))
     parser.add_argument("--csv", help="every round's numbers")
+    parser.add_argument("--micro-batch", type=int, default=0, help="of our training; 0: the whole batch")
     parser.add_argument("--slow-blas", action="store_true")
     parser.add_argument("--peer", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -208,9 +214,11 @@ def main():
     ratios, memory, lines = {}, {}, []
     for threads in map(int, args.threads.split(",")):
         for number in range(1, args.rounds + 1):
+            measured = {}
             for work in works:
-                rounds = layers_round if work == "layers" else network_round
-                for name, mine, peer_seconds, variant, mine_memory, peer_memory, peak in rounds(args.hkd, threads, work):
+                run = layers_round if work == "layers" else network_round
+                found = run(args.hkd, threads, work, args.micro_batch, measured)
+                for name, mine, peer_seconds, variant, mine_memory, peer_memory, peak in found:
                     ratios.setdefault((threads, name), []).append(mine / peer_seconds)
                     lines.append((threads, number, peak, name, mine, peer_seconds, variant, mine_memory, peer_memory))
                     size = ""
