@@ -38,7 +38,7 @@ static void page(const char *path) {
 }
 
 /* The page with a script behind it that works the controls and writes what it saw into the document. */
-static void in_browser(const char *path) {
+static void in_browser(const char *path, int width) {
     static const char probe[] =
         "<script>{const seen = e => getComputedStyle(e).backgroundPositionX, say = {errors: window.problems.length};"
         "const tile = document.querySelector('#path .tile'), time = document.getElementById('time'), end = seen(tile);"
@@ -64,10 +64,9 @@ static void in_browser(const char *path) {
     fputs(probe, f);
     fputs("</html>\n", f);
     fclose(f);
-    snprintf(command, sizeof command, "timeout 100 chromium --headless=new --no-sandbox --disable-gpu --window-size=360,800 "
-                                      "--user-data-dir=%s "
-             "--enable-logging=stderr --dump-dom 'file://%s' >%s 2>%s", scratch("chromium"), file, scratch("dom.html"),
-                 scratch("browser.txt"));
+    snprintf(command, sizeof command, "timeout 100 chromium --headless=new --no-sandbox --disable-gpu --window-size=%d,800 "
+             "--user-data-dir=%s --enable-logging=stderr --dump-dom 'file://%s' >%s 2>%s", width, scratch("chromium"), file,
+             scratch("dom.html"), scratch("browser.txt"));
     const int code = system(command);
     if (CHECK(code == 0, "the browser ended with %d", code) && (dom = read(scratch("dom.html"), &out))) {
         const char *said = strstr(dom, "data-probe=\"");
@@ -117,6 +116,6 @@ void test_report(void) {
                   scratch("verify.json"), out) == 0, "%s", program_err());
     page(out);
     if (system("command -v chromium >/dev/null 2>&1")) test_skip("hkd report in a browser", "chromium is not installed");
-    else in_browser(out);
+    else in_browser(out, 360), in_browser(out, 1600); /* a telephone and a wide screen */
     bad_input(model, teacher);
 }

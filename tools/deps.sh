@@ -20,7 +20,7 @@ missing=
 if command -v apt-get >/dev/null; then
     packages='gcc g++ make pkg-config libjansson-dev libpng-dev zlib1g-dev libzip-dev liblapacke-dev ocl-icd-opencl-dev
               pocl-opencl-icd python3-numpy'
-    [ -z "$all" ] || packages="$packages binutils clang clang-15 libclc-15 libclblast-dev llvm musl-tools oclgrind patch
+    [ -z "$all" ] || packages="$packages binutils chromium clang clang-15 libclc-15 libclblast-dev llvm musl-tools oclgrind patch
               qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross"
     for p in $packages; do
         dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
@@ -41,7 +41,7 @@ elif command -v dnf >/dev/null; then
     install dnf install -y
 elif command -v pacman >/dev/null; then
     packages='gcc make pkgconf jansson libpng zlib libzip lapacke ocl-icd opencl-headers pocl python-numpy'
-    [ -z "$all" ] || packages="$packages binutils clang compiler-rt clblast llvm musl patch qemu-user-static aarch64-linux-gnu-gcc"
+    [ -z "$all" ] || packages="$packages binutils chromium clang compiler-rt clblast llvm musl patch qemu-user-static aarch64-linux-gnu-gcc"
     for p in $packages; do pacman -T "$p" >/dev/null 2>&1 || missing="$missing $p"; done
     install pacman -S --noconfirm --needed
 elif command -v brew >/dev/null; then
