@@ -56,12 +56,12 @@ FEATURES := $(if $(HAS_OPENMP),-DHKD_OPENMP) $(if $(HAS_OPENCL),-DHKD_OPENCL -DC
             $(if $(HAS_CLBLAST),-DHKD_CLBLAST) $(if $(HAS_LAPACKE),-DHKD_LAPACKE) $(if $(X86),-DHKD_X86)
 WARN     := -std=c99 -Wall -Wextra -Wpedantic -Wshadow $(if $(filter-out 0 false,$(CI)),-Werror)
 INCLUDE  := -Iinclude $(patsubst %,-I%,$(wildcard ref/*) accel/cpu accel/opencl tools tools/cases tests)
-SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DHKD_SANITIZED)
 PKG_C    := $(if $(strip $(PACKAGES)),$(shell $(PKG) --cflags $(PACKAGES)))
 LIBS     := $(if $(strip $(PACKAGES)),$(shell $(PKG) --libs $(PACKAGES))) -lm $(if $(HAS_OPENMP),-fopenmp)
 ALL_C    := $(CFLAGS) $(CPPFLAGS) $(WARN) $(INCLUDE) $(FEATURES) $(PKG_C) $(SAN) -MMD -MP
 REF_C    := $(ALL_C) -Wconversion -ffp-contract=off
-CPU_C    := $(ALL_C) -ffp-contract=fast -fno-trapping-math -fno-math-errno -Wno-pass-failed \
+CPU_C    := $(ALL_C) -ffp-contract=$(if $(SANITIZE),off,fast) -fno-trapping-math -fno-math-errno -Wno-pass-failed \
             $(if $(HAS_OPENMP),-fopenmp,-Wno-unknown-pragmas)
 LINK      = $(CMD_CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
