@@ -61,8 +61,8 @@ PKG_C    := $(if $(strip $(PACKAGES)),$(shell $(PKG) --cflags $(PACKAGES)))
 LIBS     := $(if $(strip $(PACKAGES)),$(shell $(PKG) --libs $(PACKAGES))) -lm $(if $(HAS_OPENMP),-fopenmp)
 ALL_C    := $(CFLAGS) $(CPPFLAGS) $(WARN) $(INCLUDE) $(FEATURES) $(PKG_C) $(SAN) -MMD -MP
 REF_C    := $(ALL_C) -Wconversion -ffp-contract=off
-CPU_C    := $(ALL_C) -ffp-contract=$(if $(SANITIZE),off,fast) -fno-trapping-math -fno-math-errno -Wno-pass-failed \
-            $(if $(HAS_OPENMP),-fopenmp,-Wno-unknown-pragmas)
+CPU_C    := $(ALL_C) -ffp-contract=$(if $(SANITIZE),off,$(if $(findstring clang,$(shell $(CC) --version)),on,fast)) \
+            -fno-trapping-math -fno-math-errno -Wno-pass-failed $(if $(HAS_OPENMP),-fopenmp,-Wno-unknown-pragmas)
 LINK      = $(CMD_CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # ---- sources -> objects ----------------------------------------------------------------------------------------------------
