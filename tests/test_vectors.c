@@ -105,7 +105,7 @@ static void probes(void) {
     hkd_device *dev = NULL;
     if (hkd_device_open(&dev, "cpu", &(hkd_device_options){.threads = 1, .isa = "avx2"})) return;
     hkd_device_close(dev);
-#ifdef HKD_SANITIZED /* built without fused sums: what a sanitizer puts between product and sum would fuse some and not others */
+#ifdef HKD_SANITIZED /* built without fusing: what a sanitizer puts between product and sum would fuse some only */
     CHECK(!probe("avx2", NULL).fma, "sums of the AVX2 build are fused");
 #else
     CHECK(probe("avx2", NULL).fma, "the fused sums of the AVX2 build are not seen");
