@@ -68,3 +68,7 @@ uint32_t hkd_random_below(const hkd_stream *s, uint64_t element, uint64_t n) {
     const uint64_t high = words[element % 2 * 2], low = words[element % 2 * 2 + 1];
     return (uint32_t)((high * n + (low * n >> 32)) >> 32);
 }
+
+int64_t hkd_random_label(uint64_t seed, int64_t classes) {
+    return hkd_random_below(&(hkd_stream){.seed = seed, .purpose = HKD_FOR_LABEL}, 0, (uint64_t)classes);
+}

@@ -50,5 +50,7 @@ double hkd_random_normal(const hkd_stream *s, uint64_t element); /* a float32 va
 void hkd_random_normals(double *out, int64_t first, int64_t count, const hkd_stream *s);
 /* A whole number in [0, n), 1 <= n <= 2^32, from words 2 element and 2 element + 1. */
 uint32_t hkd_random_below(const hkd_stream *s, uint64_t element, uint64_t n);
+/* The class that an image's seed draws, in [0, classes). */
+int64_t hkd_random_label(uint64_t seed, int64_t classes);
 
 #endif

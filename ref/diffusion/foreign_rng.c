@@ -260,7 +260,7 @@ hkd_status hkd_foreign_label(int64_t *out, int64_t classes, hkd_foreign *g) {
     if (classes < 1 || classes > INT32_MAX) return hkd_fail(HKD_USAGE, "the number of classes must be 1 to 2^31 - 1");
     switch (g->kind) {
     case HKD_RNG_HKD:
-        *out = hkd_random_below(&(hkd_stream){.seed = g->seed, .purpose = HKD_FOR_LABEL}, 0, (uint64_t)classes);
+        *out = hkd_random_label(g->seed, classes);
         return HKD_OK; /* a stream of its own: nothing moves on */
     case HKD_RNG_EDM:
     case HKD_RNG_TORCH_CUDA:

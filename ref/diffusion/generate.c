@@ -122,8 +122,7 @@ hkd_status hkd_generator_new(hkd_generator *g, hkd_model *m, const hkd_sampler_o
 void hkd_draw_labels(double *labels, const hkd_generator *g, const uint64_t *seeds, int64_t n) {
     const int64_t classes = g->model->config.label_dim;
     for (int64_t k = 0; k < n && classes; k++) {
-        const hkd_stream stream = {.seed = seeds[k], .purpose = HKD_FOR_LABEL};
-        const int64_t label = g->class_label >= 0 ? g->class_label : (int64_t)hkd_random_below(&stream, 0, (uint64_t)classes);
+        const int64_t label = g->class_label >= 0 ? g->class_label : hkd_random_label(seeds[k], classes);
         for (int64_t i = 0; i < classes; i++) labels[k * classes + i] = i == label;
     }
 }

@@ -16,14 +16,6 @@ double hkd_dt_from_noise(const hkd_config *c, double time) {
     return hkd_dt_to_end(c, c->sigma_max) - hkd_dt_to_end(c, hkd_level_at(c, time));
 }
 
-/* One-hot, drawn from the image's seed as `hkd sample` draws them. */
-static void draw_labels(double *labels, int64_t classes, const uint64_t *seeds, int64_t n) {
-    for (int64_t k = 0; k < n && classes; k++) {
-        const hkd_stream stream = {.seed = seeds[k], .purpose = HKD_FOR_LABEL};
-        labels[k * classes + (int64_t)hkd_random_below(&stream, 0, (uint64_t)classes)] = 1;
-    }
-}
-
 /* Noise, labels and everything else, at one noise level. */
 static hkd_status inputs_new(hkd_inputs *out, const hkd_model *m, const uint64_t *seeds, size_t n, double sigma) {
     const hkd_config *c = &m->config;
@@ -35,7 +27,8 @@ static hkd_status inputs_new(hkd_inputs *out, const hkd_model *m, const uint64_t
         return hkd_fail(HKD_RESOURCES, "out of memory for %zu images", n);
     memcpy(out->seeds, seeds, n * sizeof *seeds);
     for (size_t i = 0; i < n; i++) out->sigma[i] = sigma;
-    draw_labels(out->labels, c->label_dim, seeds, (int64_t)n);
+    for (size_t i = 0; i < n && c->label_dim; i++)
+        out->labels[(int64_t)i * c->label_dim + hkd_random_label(seeds[i], c->label_dim)] = 1;
     out->in = (hkd_model_input){.n = (int64_t)n, .x = out->x, .sigma = out->sigma,
                                 .class_labels = c->label_dim ? out->labels : NULL};
     const hkd_sampling s = {.n = (int64_t)n, .size = (int64_t)size, .seeds = seeds};

@@ -47,8 +47,7 @@ static hkd_status draw_labels(guide *g, double *labels, const uint64_t *seeds, i
     if (classes) g->class_labels = calloc((size_t)(n * classes), sizeof *g->class_labels);
     if (classes && !g->class_labels) return hkd_fail(HKD_RESOURCES, "out of memory while sampling");
     for (int64_t k = 0; k < n; k++) {
-        const hkd_stream stream = {.seed = seeds[k], .purpose = HKD_FOR_LABEL};
-        const int64_t label = classes ? (int64_t)hkd_random_below(&stream, 0, (uint64_t)classes) : -1;
+        const int64_t label = classes ? hkd_random_label(seeds[k], classes) : -1;
         labels[k] = (double)label;
         if (classes) g->class_labels[k * classes + label] = 1;
     }
