@@ -13,7 +13,8 @@
 enum { DEVICES = 3, SIZE = 3 * 32 * 32, SAMPLES = 4, BATCH = 16 };
 static const char *const device_name[DEVICES] = {"opencl", "cpu_direct", "cpu_fast"};
 
-hkd_config hkd_cifar10_small(void) {
+/* The network of `hkd train --config cifar10-small`. */
+static hkd_config cifar10_small(void) {
     hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
     c.img_resolution = 32, c.img_channels = 3, c.model_channels = 32, c.num_blocks = 2, c.levels = 3;
     c.channel_mult[0] = 1, c.channel_mult[1] = c.channel_mult[2] = 2;
@@ -60,7 +61,7 @@ static hkd_status picture(const hkd_images *self, int64_t index, double *image, 
 static hkd_status time_sample(double *best, hkd_device *dev, int64_t rounds) {
     static double x[SAMPLES * SIZE], d[SAMPLES * SIZE];
     const double sigma[SAMPLES] = {80, 80, 80, 80};
-    hkd_config c = hkd_cifar10_small();
+    hkd_config c = cifar10_small();
     hkd_model *m = NULL;
     c.is_hkd = true;
     hkd_status status = hkd_model_new(&m, &c, dev);
@@ -80,7 +81,7 @@ static hkd_status time_training(double *best, hkd_device *dev, int64_t rounds) {
     const hkd_edm_objective edm = {.images = &images, .p_mean = -1.2, .p_std = 1.2, .seed = 1};
     const hkd_train_settings s = {.batch = BATCH, .micro_batch = BATCH, .images = 1000000, .lr = 1e-4, .lr_gamma = 1,
                                   .optimizer = HKD_OPTIMIZER_DEFAULT, .edm = &edm};
-    const hkd_config c = hkd_cifar10_small();
+    const hkd_config c = cifar10_small();
     hkd_model *m = NULL;
     hkd_trainer *t = NULL;
     hkd_train_row row;

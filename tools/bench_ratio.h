@@ -6,9 +6,6 @@
 
 #include <jansson.h>
 
-/* The network of CIFAR-10 that the demo trains: 32 channels, widths 1,2,2, two blocks, attention at 16x16. */
-hkd_config hkd_cifar10_small(void);
-
 /* Seconds of a matrix product, a 3x3 convolution, a one-step sample and a training step on OpenCL, on cpu without and with
  * fast algorithms; the rounds take turns and the best counts. Appends a row for each to `rows`. */
 hkd_status hkd_bench_ratios(json_t *rows, hkd_device *opencl, int64_t rounds, int threads);
