@@ -96,7 +96,7 @@ static hkd_status run(const hkd_args *a) {
     if (!status) status = hkd_manifest_finish(&w);
     if (!status)
         printf("%zu cases, %.2f MB of tensors, %.2f MB of index\n", json_array_size(w.cases), (double)w.bytes / 1e6,
-               (double)w.index_length / 1e6);
+               (double)w.index.length / 1e6);
     hkd_manifest_writer_free(&w);
     return status;
 }
