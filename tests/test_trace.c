@@ -98,8 +98,8 @@ void test_trace(void) {
     snprintf(port, sizeof port, "%s", scratch("trace_port.safetensors"));
     if (!write_model(model)) return;
     write_input(in);
-    static const char *const devices[] = {"ref", "cpu", "cpu --isa plain", "cpu --math direct"};
-    for (int d = 0; d < 4; d++) {
+    static const char *const devices[] = {"cpu --as-run", "ref", "cpu", "cpu --isa plain", "cpu --math direct"};
+    for (int d = 0; d < 5; d++) {
         snprintf(words, sizeof words, "trace --device %s --model %s --in %s --out %s", devices[d], model, in, out);
         CHECK(program(words) == HKD_OK, "%s: %s", words, hkd_last_error());
         snprintf(words, sizeof words, "compare %s", out);

@@ -68,6 +68,8 @@ hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan
 
 /* ---- reading ---- */
 
+enum { MOST_IN_CHAIN = sizeof hkd_fused_table->chain / sizeof *hkd_fused_table->chain };
+
 /* The variable of this name, made when it is new; -1: out of memory. */
 static int variable(hkd_trace *t, const char *name) {
     for (int v = 0; v < t->vars; v++)
@@ -91,18 +93,34 @@ static bool read_names(hkd_trace *t, int *to, json_t *list, int count) {
     return true;
 }
 
-/* The row of this name, fused ones too; NULL: none. */
-static const hkd_op *find_row(const char *name) {
-    for (int i = 0; hkd_fused_table[i].row; i++)
-        if (!strcmp(hkd_fused_table[i].row->name, name)) return hkd_fused_table[i].row;
-    return hkd_find_op(name);
+/* NULL: no fused row has this name. */
+static const hkd_fused *find_fused(const char *name) {
+    for (const hkd_fused *f = hkd_fused_table; f->row; f++)
+        if (!strcmp(f->row->name, name)) return f;
+    return NULL;
+}
+
+/* A fused call stands for its chain, whose inner results the trace lacks. */
+static bool add_chain(hkd_trace *t, const hkd_traced_call *c, const hkd_fused *f) {
+    char inner[256];
+    int inputs = 0, params = 0, previous = -1;
+    for (int k = 0; f->chain[k]; k++) {
+        hkd_traced_call *one = &t->call[t->calls++];
+        one->op = hkd_find_op(f->chain[k]);
+        for (int i = 0; i < hkd_op_inputs(one->op); i++) one->in[i] = k && !i ? previous : c->in[inputs++];
+        for (int i = 0; i < hkd_op_params(one->op); i++) one->p[i] = c->p[params++];
+        snprintf(inner, sizeof inner, "%s within call %d", f->chain[k], t->calls);
+        previous = one->out[0] = f->chain[k + 1] ? variable(t, inner) : c->out[0];
+        if (previous < 0) return false;
+    }
+    return true;
 }
 
 static bool read_call(hkd_trace *t, hkd_traced_call *c, json_t *o) {
     const char *op = NULL;
     json_t *params = NULL, *in = NULL, *out = NULL;
     if (json_unpack(o, "{s:s, s:o, s:o, s:o}", "op", &op, "params", &params, "in", &in, "out", &out)) return false;
-    c->op = find_row(op);
+    c->op = find_fused(op) ? find_fused(op)->row : hkd_find_op(op);
     if (!c->op || !json_is_array(params) || (int)json_array_size(params) != hkd_op_params(c->op)) return false;
     for (int i = 0; i < hkd_op_params(c->op); i++) {
         if (!json_is_number(json_array_get(params, (size_t)i))) return false;
@@ -111,15 +129,33 @@ static bool read_call(hkd_trace *t, hkd_traced_call *c, json_t *o) {
     return read_names(t, c->in, in, hkd_op_inputs(c->op)) && read_names(t, c->out, out, hkd_op_outputs(c->op));
 }
 
+/* A result has one call that makes it. */
+static bool made_once(const hkd_trace *t) {
+    bool *made = calloc((size_t)t->vars + 1, sizeof *made), good = made != NULL;
+    for (int c = 0; good && c < t->calls; c++)
+        for (int i = 0; good && i < hkd_op_outputs(t->call[c].op); i++) {
+            const int v = t->call[c].out[i];
+            good = v < 0 || !made[v];
+            if (v >= 0) made[v] = true;
+        }
+    free(made);
+    return good;
+}
+
 static hkd_status read_calls(hkd_trace *t, const hkd_safetensors *st, const char *path) {
     const char *text = hkd_safetensors_metadata(st, "hkd.calls");
     json_t *calls = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    t->call = json_is_array(calls) ? calloc(json_array_size(calls) + 1, sizeof *t->call) : NULL;
+    t->call = json_is_array(calls) ? calloc(MOST_IN_CHAIN * json_array_size(calls) + 1, sizeof *t->call) : NULL;
     bool good = t->call != NULL;
-    for (size_t i = 0; good && i < json_array_size(calls); i++)
-        good = read_call(t, &t->call[t->calls++], json_array_get(calls, i));
+    for (size_t i = 0; good && i < json_array_size(calls); i++) {
+        hkd_traced_call c;
+        good = read_call(t, &c, json_array_get(calls, i));
+        const hkd_fused *f = good ? find_fused(c.op->name) : NULL;
+        if (f) good = add_chain(t, &c, f);
+        else if (good) t->call[t->calls++] = c;
+    }
     json_decref(calls);
-    return good ? HKD_OK : hkd_fail(HKD_BAD_FILE, "%s: not a trace (hkd.calls is missing or malformed)", path);
+    return good && made_once(t) ? HKD_OK : hkd_fail(HKD_BAD_FILE, "%s: not a trace (hkd.calls is missing or malformed)", path);
 }
 
 static hkd_status read_values(hkd_trace *t, const hkd_safetensors *st) {

@@ -3,7 +3,8 @@
  * A trace is a safetensors file: one tensor per variable of the program (inputs, weights, results; an unnamed result is called
  * after its operator and number, "silu.12", a layer that runs again "map_layer0@2"), and as metadata hkd.trace = "1" and
  * hkd.calls, a JSON list of {"op", "params": [numbers in the order of the row], "in": [names or null], "out": [names]} in the
- * order of execution. A port that writes tensors alone, under the same names, is compared with the calls of another trace. */
+ * order of execution; fused ones (hkd trace --as-run) are read as their chains. A port that writes tensors alone, under the same
+ * names, is compared with the calls of another trace. */
 #ifndef HKD_TRACE_H
 #define HKD_TRACE_H
 

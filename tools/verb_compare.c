@@ -145,8 +145,8 @@ static void print(const comparison *m) {
                m->t.call[m->first_wrong].op->name, result_name(m, m->first_wrong), (long long)m->first.wrong,
                (long long)m->first.count, place, 100 * m->first.used);
     } else
-        printf("operators: all %d within their allowance, worst %.3g %% (%s -> %s)%s\n", m->judged, 100 * m->worst,
-               m->t.call[m->worst_call].op->name, result_name(m, m->worst_call), m->skipped ? "; some have no result" : "");
+        printf("operators: all %d within their allowance, worst %.3g %% (%s -> %s); %d without input or result\n", m->judged,
+               100 * m->worst, m->t.call[m->worst_call].op->name, result_name(m, m->worst_call), m->skipped);
     if (m->outside)
         printf("end to end: the first tensor outside %g times plain's error + 8 u is %s\n", m->factor,
                result_name(m, m->first_outside));
