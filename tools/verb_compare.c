@@ -65,7 +65,8 @@ static hkd_status judge_call(comparison *m, int index) {
         c->op->bound(&call);
         const hkd_traced *got = &m->t.var[c->out[0]];
         if (!hkd_same_shape(&got->shape, &v.out_shape[0])) status = hkd_fail(HKD_BAD_FILE, "'%s' has a wrong shape", got->name);
-        const hkd_judged j = {v.out[0], v.out_bound[0], got->value, &v.out_shape[0], (double)hkd_vector_elements(&v), false, 1};
+        const hkd_judged j = {v.out[0], v.out_bound[0], got->value, &v.out_shape[0], (double)hkd_vector_elements(&v), false, 1,
+                              c->op};
         const hkd_verdict r = status ? (hkd_verdict){.first = -1} : hkd_judge(&j, &m->profile);
         m->judged++;
         if (r.used >= m->worst) m->worst = r.used, m->worst_call = index;

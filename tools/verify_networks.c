@@ -60,7 +60,7 @@ static void judge(hkd_check *c, const hkd_verify_options *o, const hkd_recorded 
     }
     hkd_profile profile = o->profile;
     profile.half_store = got->half || hkd_stores_half(o, &want->shape);
-    const hkd_judged j = {want->value, bound, got->value, &want->shape, 1, false, 1};
+    const hkd_judged j = {want->value, bound, got->value, &want->shape, 1, false, 1, NULL};
     c->verdict = hkd_judge(&j, &profile);
     if (c->verdict.wrong) hkd_describe(c, o, &j, &profile);
     else c->outcome = HKD_PASS;
