@@ -92,13 +92,14 @@ ref: $(O)/libhkd_ref.a ## the reference library alone: needs a C99 compiler and 
 
 $(O)/libhkd_ref.a: $(REF_OBJ)
 $(O)/libhkd.a: $(REF_OBJ) $(IO_OBJ) $(CPU_OBJ) $(CL_OBJ)
+$(O)/tools.a: $(filter-out $(O)/tools/main.o,$(TOOL_OBJ))
 $(O)/%.a:
 	@rm -f $@
 	$(CMD_AR) rcs $@ $^
 
 $(O)/hkd: $(TOOL_OBJ) $(O)/libhkd.a
 	$(LINK)
-$(O)/hkd_tests: $(TEST_OBJ) $(filter-out $(O)/tools/main.o,$(TOOL_OBJ)) $(O)/libhkd.a
+$(O)/hkd_tests: $(TEST_OBJ) $(O)/tools.a $(O)/libhkd.a
 	$(LINK)
 
 # Objects are made anew when the compiler or its flags change.
@@ -132,13 +133,7 @@ $(O)/accel/opencl/kernels.c: $(O)/bin2c $(CL_TEXT)
 	@$(O)/bin2c hkd_cl_contract_source $(filter %/common.cl %/contract.h %/contract.cl,$(CL_TEXT)) >> $@
 $(O)/accel/opencl/kernels.o: $(O)/accel/opencl/kernels.c $(O)/flags
 	$(CMD_CC) $(ALL_C) -c -o $@ $<
-$(O)/accel/opencl/%.o: accel/opencl/%.c $(O)/flags
-	@mkdir -p $(@D)
-	$(CMD_CC) $(ALL_C) -c -o $@ $<
-$(O)/tools/%.o: tools/%.c $(O)/flags
-	@mkdir -p $(@D)
-	$(CMD_CC) $(ALL_C) -c -o $@ $<
-$(O)/tests/%.o: tests/%.c $(O)/flags
+$(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CMD_CC) $(ALL_C) -c -o $@ $<
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
@@ -168,7 +163,7 @@ $(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(wild
 	@mkdir -p $(@D)
 	$(CMD_CC) -std=c99 -O1 -w $(INCLUDE) -include tests/accuracy/long_double.h -o $@ $(filter %.c,$^) \
 	    $(addprefix ref/core/,op.c op_table.c rng.c status.c) -lm
-FUZZ_WITH := $(O)/tests/fuzz/file.o $(O)/tools/lists.o $(IO_OBJ) $(O)/libhkd_ref.a
+FUZZ_WITH := $(O)/tests/fuzz/file.o $(O)/tools.a $(IO_OBJ) $(O)/libhkd_ref.a
 $(O)/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(FUZZ_WITH)
 	$(LINK)
 

@@ -4,8 +4,10 @@
 # Usage: tests/check_bytes.sh BUILD
 work=${1:-build}/bytes passed=0 failed=0 skipped=0
 cd "$(dirname "$0")/.." && mkdir -p "$work" || exit 1
-sources="tests/accuracy/digest.c tools/test_vector.c tools/fill.c tools/cases/*.c ref/op/*.c
-         ref/core/op.c ref/core/op_table.c ref/core/rng.c ref/core/status.c ref/core/exact*.c"
+sources="tests/accuracy/digest.c tools/test_vector.c tools/fill.c tools/network*.c tools/recording.c tools/cases/*.c
+         ref/op/*.c ref/core/*.c ref/net/*.c ref/diffusion/sampler*.c ref/diffusion/schedule.c
+         ref/diffusion/foreign_rng.c ref/train/optimizer.c"
+include="-Iinclude -Iref/core -Iref/net -Iref/diffusion -Iref/train -Itools"
 
 # digest NAME RUNNER COMPILER FLAGS...
 digest() {
@@ -13,7 +15,7 @@ digest() {
     command -v "$compiler" >/dev/null && { [ -z "$runner" ] || command -v "$runner" >/dev/null; } ||
         { echo "SKIP bytes on $name: no $compiler or $runner"; skipped=$((skipped + 1)); return; }
     # shellcheck disable=SC2086
-    "$compiler" "$@" -std=c99 -ffp-contract=off -w -Iinclude -Iref/core -Itools -o "$work/$name" $sources -lm 2>"$work/log" &&
+    "$compiler" "$@" -std=c99 -ffp-contract=off -w $include -o "$work/$name" $sources -lm 2>"$work/log" &&
         $runner "$work/$name" >"$work/$name.txt" || { echo "FAIL bytes on $name: does not build or run"; failed=$((failed + 1)); return; }
     if cmp -s tests/accuracy/digest.txt "$work/$name.txt"; then passed=$((passed + 1)); echo "ok   bytes on $name"; return; fi
     failed=$((failed + 1))

@@ -2,7 +2,8 @@
 # Does the judge see mistakes, and only mistakes? Every patch in tests/mutants is a bug: one vector at least must reject it.
 # Every patch in tests/variants is a legal way to compute: all vectors must accept it. One patch at a time is applied to a copy
 # of the device it touches; what it touches is compiled and linked before the library. A patch that does not apply fails.
-# Names say where a patch is judged: opencl_* on OpenCL, avx2_* on that build, fast_* there with --math fast, others in plain C.
+# Names say where a patch is judged: opencl_* on OpenCL, avx2_* on that build, fast_* there with --math fast, others in plain C;
+# fused_* on that build with the composites, as fused rows have no vectors of their own and plain C is what these measure with.
 #   tests/check_mutants.sh BUILD COMPILE LINK OBJECTS LIBS [TABLE]      TABLE: also write the table of bug -> vector there
 build=$1 compile=$2 link=$3 program=$4 libs=$5 table=$6
 cd "$(dirname "$0")/.." || exit 1
@@ -24,7 +25,7 @@ place() {
     case ${1##*/} in
         opencl_half_*) how="--device opencl --half --force" ;;
         opencl_*) how="--device opencl --force" ;;
-        avx2_*) isa=avx2 flags="-mavx2 -mfma" how="--device cpu --isa avx2" ;;
+        avx2_* | fused_*) isa=avx2 flags="-mavx2 -mfma" how="--device cpu --isa avx2" ;;
         fast_*) isa=avx2 flags="-mavx2 -mfma" how="--device cpu --isa avx2 --math fast" ;;
         *) return 0 ;;
     esac
@@ -60,6 +61,7 @@ build_with() {
         done
     done
     ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/')
+    case ${1##*/} in fused_*) ops=networks ;; esac
     # shellcheck disable=SC2086
     $link -o "$work/hkd" $program $objects "$build/libhkd.a" $libs 2>"$work/log" ||
         { say "$1" "does not link"; return 1; }

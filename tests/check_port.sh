@@ -25,6 +25,8 @@ judge() { # judge CODE RESULTS
 
 $python tests/port_numpy.py vectors "$out/good" || exit 1
 judge 0 "$out/good"
+# Composites whose calls are all of operators that the port knows are computed from calls.tsv, and judged.
+expect 0 "two composites of the port" sh -c "'$build/hkd' verify vectors --results '$out/good' | grep -q '^ok   networks  *2 cases'"
 for bug in bias sign half transpose; do
     $python tests/port_numpy.py vectors "$out/$bug" $bug >/dev/null || exit 1
     judge 1 "$out/$bug"

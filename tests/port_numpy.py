@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""port_numpy.py - somebody else's port: eleven operators in numpy float32, forward and backward, written from the formulas.
+"""port_numpy.py - somebody else's port: thirteen operators in numpy float32, forward and backward, written from the formulas.
 
     python3 port_numpy.py VECTORS RESULTS [BUG]
 
-reads in.* and up.* of every vector whose operator it knows and writes RESULTS/OP/CASE.safetensors. BUG plants one mistake
+reads in.* and up.* of every vector whose operator it knows and writes RESULTS/OP/CASE.safetensors; likewise every composite
+whose calls (calls.tsv) are all of operators that it knows, forward and, along the same calls, backward. BUG plants one mistake
 ("bias", "sign", "half", "transpose"), which the judges must find; or it is a way that they must accept: "forward" has no
 gradients, "float16" stores its results so, "flush" makes subnormal numbers zero (declared with --flush).
 """
@@ -198,21 +199,61 @@ def run(case, t, bug):
     return None
 
 
+# ---- composites: networks as lists of calls ---------------------------------------------------------------------------------
+
+def calls_of(vectors):
+    """calls.tsv: composite, number, operator, inputs, outputs, parameters -> the calls of each composite in order, with the
+    inputs and parameters by name and the names of the outputs."""
+    composites = {}
+    with open(os.path.join(vectors, "calls.tsv")) as f:
+        for line in f:
+            name, _, op, ins, outs, params = line.rstrip("\n").split("\t")
+            ins, outs, params = (dict(p.split("=", 1) for p in field.split()) for field in (ins, outs, params))
+            composites.setdefault(name, []).append((op, ins, list(outs.values()), {k: float(v) for k, v in params.items()}))
+    return composites
+
+
+def call(op, ins, params, values, upstream, bug):
+    t = {"in." + k: values[name] for k, name in ins.items()}
+    return run({"op": op, "params": params}, dict(t, **{"up.y": upstream}), bug)
+
+
+def composite(calls, recorded, bug):
+    """Inputs and weights are what no call makes; grad_NAME is the upstream gradient of NAME. None: an operator is unknown."""
+    made = {y for _, _, (y,), _ in calls}
+    values = {k: v.astype(F) for k, v in recorded.items() if k not in made}
+    for op, ins, (y,), params in calls:
+        answer = call(op, ins, params, values, np.zeros(recorded[y].shape, F), bug)
+        if answer is None:
+            return None
+        values[y] = answer["out.y"]
+    grads = {k[5:]: v for k, v in values.items() if k.startswith("grad_")}
+    for op, ins, (y,), params in reversed(calls):
+        answer = call(op, ins, params, values, grads[y], bug)
+        for k, name in ins.items():
+            grads[name] = grads.get(name, F(0)) + answer["grad." + k]
+    results = {name: values[name] for name in made}
+    results.update({"grad." + name: g for name, g in grads.items() if "grad." + name in recorded})
+    return results
+
+
 def main(vectors, results, bug=""):
     with open(os.path.join(vectors, "manifest.json")) as f:
         cases = json.load(f)["cases"]
     done = 0
+    cases = [(case["file"], lambda t, case=case: run(case, t, bug)) for case in cases]
+    cases += [(name + ".safetensors", lambda t, calls=calls: composite(calls, t, bug)) for name, calls in calls_of(vectors).items()]
     with np.errstate(all="ignore"):
-        for case in cases:
-            answer = run(case, read(os.path.join(vectors, case["file"])), bug)
+        for file, compute in cases:
+            answer = compute(read(os.path.join(vectors, file)))
             if answer is not None:
                 if bug == "forward":
-                    answer = {k: v for k, v in answer.items() if k.startswith("out.")}
+                    answer = {k: v for k, v in answer.items() if not k.startswith("grad.")}
                 if bug == "float16":
                     answer = {k: np.asarray(v).astype(np.float16) for k, v in answer.items()}
                 if bug == "flush":
                     answer = {k: np.where(np.abs(v) < F(2.0 ** -126), F(0), v) for k, v in answer.items()}
-                write(os.path.join(results, case["file"]), answer)
+                write(os.path.join(results, file), answer)
                 done += 1
     print(done, "cases computed")
 

@@ -68,7 +68,7 @@ static hkd_status record_network(const char *path, bool *calls, int index, hkd_d
     hkd_recording r;
     hkd_status status = hkd_network_run(&r, index, dev);
     if (!status) status = hkd_recording_save(path, &r);
-    *calls = r.calls != NULL;
+    *calls = r.calls > 0;
     hkd_recording_free(&r);
     return status;
 }

@@ -177,7 +177,7 @@ static void verify_winograd(void) {
 static double used(double y, double bound, double got, bool exact) {
     const hkd_shape one = {0, {0, 0, 0, 0}};
     const hkd_profile profile = {.fma = false};
-    const hkd_judged j = {&y, &bound, &got, &one, 1, exact, 1};
+    const hkd_judged j = {&y, &bound, &got, &one, 1, exact, 1, NULL};
     return hkd_judge(&j, &profile).used;
 }
 
@@ -193,6 +193,54 @@ static void numbers(void) {
     CHECK(used(INFINITY, 0, INFINITY, false) == 0 && used(INFINITY, 0, 3e38, false) > 1, "infinity expected");
     CHECK(used(INFINITY, 0, -INFINITY, false) > 1 && used(1, 1e6, INFINITY, false) > 1, "infinity got");
     CHECK(used(3.4028235e38, 1, INFINITY, false) == 0, "overflow within the allowance refused");
+}
+
+static void guess(char text[200], const char *op, const hkd_shape *shape, const double *y, const double *got) {
+    double bound[512];
+    const int64_t n = hkd_count(shape);
+    const hkd_profile profile = {.fma = false};
+    for (int64_t i = 0; i < n; i++) bound[i] = 4;
+    const hkd_judged j = {y, bound, got, shape, (double)n, false, 1, op ? hkd_find_op(op) : NULL};
+    hkd_guess(text, 200, &j, &profile);
+}
+
+/* Mistakes that a row's layout explains: halves of an array, pairs of channels, a bias along another axis, a border where the
+ * operator has padding and where it has none, half precision beside numbers near 0. */
+static void guesses_along_axes(void) {
+    enum { D = 4, H = 4, W = 5, N = 2 * D * H * W };
+    static const struct {
+        const char *op, *says;
+    } kind[] = {{"koopman_evolve", "the halves along axis 1"},
+                {"koopman_evolve", "sign is turned in the second half along axis 1"},
+                {"koopman_evolve", "another angle"},
+                {"koopman_evolve", "another length"},
+                {"attention", "the two of each pair along axis 1"},
+                {"linear", "axis 3 alone: a bias"},
+                {"add_channel", "axis 0 alone: a bias"},
+                {"conv2d", "padding"},
+                {"koopman_evolve", NULL}, /* it has no padding */
+                {"silu", "half precision"}};
+    const hkd_shape shape = {4, {2, D, H, W}};
+    for (int k = 0; k < 10; k++) {
+        double y[N], got[N];
+        char text[200];
+        hkd_fill(y, N, "normal", "axes");
+        for (int i = 0; i < N; i++) {
+            const int col = i % W, row = i / W % H, c = i / (H * W) % D, n = i / (D * H * W), area = H * W;
+            const int other = c % 2 ? i - area : i + area; /* the same pixel of the pair's other channel */
+            const bool border = !row || row == H - 1 || !col || col == W - 1;
+            const double turned = c % 2 ? 0.8 * y[i] - 0.6 * y[other] : 0.8 * y[i] + 0.6 * y[other];
+            const double wrong[] = {y[n * D * area + (c + D / 2) % D * area + i % area], c < D / 2 ? y[i] : -y[i], turned,
+                                    y[i] * (1 + 0.1 * ((c ^ 1) / 2 + col)), y[other], y[i] + col + 1, y[i] + n + 1,
+                                    border ? y[i] + 1 + i : y[i], border ? y[i] + 1 + i : y[i],
+                                    i % 7 ? y[i] * (1 + 0x1p-12 * (1 + i % 3) / 3) : 0x1p-9};
+            if (k == 9 && i % 7 == 0) y[i] = 0x1p-20;
+            got[i] = wrong[k];
+        }
+        guess(text, kind[k].op, &shape, y, got);
+        CHECK(kind[k].says ? strstr(text, kind[k].says) != NULL : !*text, "guessed '%s', it was: %s (%d)", text,
+              kind[k].says ? kind[k].says : "nothing known", k);
+    }
 }
 
 /* Each failure looks like something; the judge should say what. */
@@ -215,13 +263,14 @@ static void guesses(void) {
             bound[i] = 4;
             got[i] = wrong[kind];
         }
-        const hkd_judged j = {y, bound, got, &shape, N, false, 1};
+        const hkd_judged j = {y, bound, got, &shape, N, false, 1, NULL};
         hkd_guess(text, sizeof text, &j, &profile);
         CHECK(strstr(text, says[kind]), "guessed '%s', it was: %s", text, says[kind]);
     }
+    guesses_along_axes();
     const hkd_shape pair = {1, {2, 0, 0, 0}};
     const double tiny[] = {0x1p-130, 1}, zero[] = {0, 1}, none[] = {0, 0};
-    const hkd_judged j = {tiny, none, zero, &pair, 2, false, 1};
+    const hkd_judged j = {tiny, none, zero, &pair, 2, false, 1, NULL};
     char text[200];
     hkd_guess(text, sizeof text, &j, &profile);
     CHECK(strstr(text, "--flush"), "flushed subnormals are guessed as '%s'", text);

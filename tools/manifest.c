@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const listed[] = {"manifest.json", "index.tsv", "notes.json", NULL};
+static const char *const listed[] = {"manifest.json", "index.tsv", "calls.tsv", "notes.json"};
+enum { LISTS = sizeof listed / sizeof *listed };
 
 /* Name of the i-th file that SHA256SUMS covers: the lists, then the composites; NULL: no more. */
 static const char *covered(char *out, size_t size, int i) {
-    const int lists = (int)(sizeof listed / sizeof *listed) - 1;
-    if (i < lists) return listed[i];
-    const char *network = hkd_network_name(i - lists);
+    if (i < LISTS) return listed[i];
+    const char *network = hkd_network_name(i - LISTS);
     snprintf(out, size, "networks/%s.safetensors", network ? network : "");
     return network ? out : NULL;
 }
@@ -31,27 +31,38 @@ bool hkd_join(char *out, size_t size, const char *dir, const char *name) {
 
 hkd_status hkd_manifest_begin(hkd_manifest_writer *w, const char *dir) {
     *w = (hkd_manifest_writer){.dir = dir, .cases = json_array(), .networks = json_array()};
-    return w->cases && w->networks ? hkd_make_directory(dir) : hkd_fail(HKD_RESOURCES, "out of memory");
+    w->index.text = calloc(1, w->index.room = 1);
+    w->calls.text = calloc(1, w->calls.room = 1);
+    return w->cases && w->networks && w->index.text && w->calls.text ? hkd_make_directory(dir) : hkd_fail(HKD_RESOURCES, "out of memory");
 }
 
 void hkd_manifest_writer_free(hkd_manifest_writer *w) {
     json_decref(w->cases);
     json_decref(w->networks);
-    free(w->index);
+    free(w->index.text);
+    free(w->calls.text);
 }
 
-static hkd_status index_line(hkd_manifest_writer *w, const char *format, ...) {
-    if (w->index_room - w->index_length < 2048) {
-        w->index_room = w->index_room ? 2 * w->index_room : 1 << 16;
-        char *larger = realloc(w->index, w->index_room);
-        if (!larger) return hkd_fail(HKD_RESOURCES, "out of memory");
-        w->index = larger;
+static void append(hkd_lines *g, const char *more, size_t n) {
+    if (g->text && g->length + n >= g->room) {
+        char *larger = realloc(g->text, g->room = 2 * (g->length + n) + 1);
+        if (!larger) free(g->text);
+        g->text = larger;
     }
+    if (!g->text) return;
+    memcpy(g->text + g->length, more, n);
+    g->text[g->length += n] = 0;
+}
+
+/* At most 2047 characters. */
+static hkd_status append_text(hkd_lines *g, const char *format, ...) {
+    char text[2048];
     va_list args;
     va_start(args, format);
-    w->index_length += (size_t)vsnprintf(w->index + w->index_length, 2048, format, args);
+    const int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return HKD_OK;
+    append(g, text, n > 0 && (size_t)n < sizeof text ? (size_t)n : 0);
+    return g->text ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory");
 }
 
 static uint64_t fnv1a(const unsigned char *bytes, size_t n) {
@@ -101,8 +112,8 @@ static json_t *add_tensor(hkd_manifest_writer *w, const line_facts *f, const hkd
     json_t *dims = json_array();
     for (int d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer(t->dim[d]));
     shape_text(shape, sizeof shape, t);
-    const hkd_status status = index_line(
-        w, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", f->id, t->name, hkd_stored_name(t->type), shape, f->file,
+    const hkd_status status = append_text(
+        &w->index, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", f->id, t->name, hkd_stored_name(t->type), shape, f->file,
         (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind, f->n,
         f->note);
     json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "role", t->name, "dtype", hkd_stored_name(t->type), "shape", dims, "offset",
@@ -155,12 +166,39 @@ hkd_status hkd_manifest_add(hkd_manifest_writer *w, const hkd_vector *v, const c
     return HKD_OK;
 }
 
+/* " x=NAME w=NAME": what the call reads, or makes. */
+static void append_tensors(hkd_lines *g, const hkd_recording *r, const hkd_op *op, const hkd_var *v, bool inputs) {
+    const char *gap = "\t";
+    for (int i = 0; i < (inputs ? hkd_op_inputs(op) : hkd_op_outputs(op)); i++) {
+        if (v[i] == HKD_NO_VAR) continue;
+        append_text(g, "%s%s=%s", gap, inputs ? hkd_op_input_name(op, i) : op->out[i], r->name[v[i]]);
+        gap = " ";
+    }
+}
+
+/* One line per call. */
+static hkd_status add_calls(hkd_lines *g, const char *id, const hkd_recording *r) {
+    for (int c = 0; c < r->calls; c++) {
+        const hkd_program_call *call = &r->call[c];
+        char params[512];
+        hkd_vector v = {.op = call->op};
+        memcpy(v.p, call->p, sizeof v.p);
+        hkd_vector_params_text(params, sizeof params, &v);
+        append_text(g, "%s\t%d\t%s", id, c, call->op->name);
+        append_tensors(g, r, call->op, call->in, true);
+        append_tensors(g, r, call->op, call->out, false);
+        append_text(g, "\t%s\n", params);
+    }
+    return g->text ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory");
+}
+
 hkd_status hkd_manifest_add_network(hkd_manifest_writer *w, const char *name, const hkd_recording *r, const char *file) {
     char hash[65], id[128];
     snprintf(id, sizeof id, "networks/%s", name);
     line_facts f = {id, file, "network", 1, ""};
     json_t *tensors = json_array();
-    const hkd_status status = add_file(w, &f, r, tensors, hash);
+    hkd_status status = add_file(w, &f, r, tensors, hash);
+    if (!status) status = add_calls(&w->calls, id, r);
     if (status) json_decref(tensors);
     else
         json_array_append_new(w->networks, json_pack("{s:s, s:I, s:s, s:s, s:o}", "case", id, "n", (json_int_t)f.n, "file",
@@ -180,24 +218,8 @@ static json_t *operators_json(void) {
     return all;
 }
 
-typedef struct {
-    char *text; /* NULL once memory was lacking */
-    size_t length, room;
-} growing;
-
-static void append(growing *g, const char *more, size_t n) {
-    if (g->text && g->length + n >= g->room) {
-        char *larger = realloc(g->text, g->room = 2 * (g->length + n) + 1);
-        if (!larger) free(g->text);
-        g->text = larger;
-    }
-    if (!g->text) return;
-    memcpy(g->text + g->length, more, n);
-    g->text[g->length += n] = 0;
-}
-
 /* One item per line, so that a change shows as a small difference. */
-static void append_list(growing *g, const char *name, const json_t *list) {
+static void append_list(hkd_lines *g, const char *name, const json_t *list) {
     size_t i;
     const json_t *one;
     append(g, ",\n \"", 4);
@@ -220,7 +242,7 @@ static char *manifest_text(const hkd_manifest_writer *w) {
         "|got - y| <= bound * 2^-24 + ulp32(y)/2 + n * 2^-149; class exact: got = y", "count",
         (json_int_t)json_array_size(w->cases), "operators", operators_json());
     char *top = json_dumps(head, JSON_INDENT(1));
-    growing g = {calloc(1, 1), 0, 1};
+    hkd_lines g = {calloc(1, 1), 0, 1};
     if (top) append(&g, top, strlen(top) - 2);
     append_list(&g, "cases", w->cases);
     append_list(&g, "networks", w->networks);
@@ -249,7 +271,8 @@ static hkd_status write_text(const char *dir, const char *name, const char *text
 hkd_status hkd_manifest_finish(hkd_manifest_writer *w) {
     char *manifest = manifest_text(w), *notes = notes_text(), sums[4096] = "", path[1024], name[96];
     hkd_status status = write_text(w->dir, "manifest.json", manifest);
-    if (!status) status = write_text(w->dir, "index.tsv", w->index);
+    if (!status) status = write_text(w->dir, "index.tsv", w->index.text);
+    if (!status) status = write_text(w->dir, "calls.tsv", w->calls.text);
     if (!status) status = write_text(w->dir, "notes.json", notes);
     for (int i = 0; !status && covered(name, sizeof name, i); i++) {
         char hash[65];
@@ -280,14 +303,14 @@ static hkd_status check_sums(const char *dir) {
     if (!hkd_join(path, sizeof path, dir, "SHA256SUMS")) return hkd_fail(HKD_USAGE, "%s: the path is too long", dir);
     hkd_status status = hkd_read_file(&sums, &count, path, 1 << 16);
     for (const char *at = (const char *)sums; !status && sscanf(at, "%64s %95s%n", wanted, name, &used) == 2; at += used) {
-        seen += !strcmp(name, listed[0]) || !strcmp(name, listed[1]) || !strcmp(name, listed[2]);
+        for (int i = 0; i < LISTS; i++) seen += !strcmp(name, listed[i]);
         if (!tame(name) || !hkd_join(file, sizeof file, dir, name))
             status = hkd_fail(HKD_BAD_FILE, "%s: '%s' is elsewhere", path, name);
         if (!status) status = hkd_sha256_of_file(hash, file);
         if (!status && strcmp(hash, wanted) != 0)
             status = hkd_fail(HKD_BAD_FILE, "%s: its SHA-256 is not the one in SHA256SUMS", file);
     }
-    if (!status && seen != 3) status = hkd_fail(HKD_BAD_FILE, "%s: a hash of the lists is missing", path);
+    if (!status && seen != LISTS) status = hkd_fail(HKD_BAD_FILE, "%s: a hash of the lists is missing", path);
     free(sums);
     return status;
 }

@@ -1,6 +1,7 @@
 /* manifest.h - the list of all vectors: written by hkd record, read by hkd verify.
  *   manifest.json  for people and programs (manifest.schema.json says what it holds)
  *   index.tsv      the same without JSON: one line per tensor
+ *   calls.tsv      the calls that composites consist of, likewise: one line per call
  *   notes.json     what each flag is about;  SHA256SUMS: hashes of these files, as of sha256sum */
 #ifndef HKD_MANIFEST_H
 #define HKD_MANIFEST_H
@@ -28,12 +29,17 @@ void hkd_manifest_free(hkd_manifest *m);
 /* What every element of a tensor of a composite may be off, in units of 2^-24; false: it is not listed as a result. */
 bool hkd_manifest_bound(double *out, const hkd_manifest *m, const char *network, const char *tensor);
 
+/* A text that grows; NULL once memory was lacking. */
+typedef struct {
+    char *text;
+    size_t length, room;
+} hkd_lines;
+
 /* Being written: add every vector after it was saved, then finish. */
 typedef struct {
     const char *dir;
     json_t *cases, *networks;
-    char *index;
-    size_t index_length, index_room;
+    hkd_lines index, calls;
     int64_t bytes;
 } hkd_manifest_writer;
 hkd_status hkd_manifest_begin(hkd_manifest_writer *w, const char *dir);

@@ -12,7 +12,7 @@
 
 #include "fill.h"
 #include "status.h"
-#include "verify.h"
+#include "verdict.h"
 
 #include <stdlib.h>
 #include <string.h>

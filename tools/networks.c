@@ -3,7 +3,6 @@
 #include "networks.h"
 
 #include "fill.h"
-#include "os.h"
 #include "status.h"
 
 #include <math.h>
@@ -198,29 +197,5 @@ hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev) {
                           : k->kind == SAMPLES ? hkd_network_samples(out, &c, k->name, dev)
                                                : run_program(out, &c, k, dev);
     if (status) hkd_recording_free(out);
-    return status;
-}
-
-static hkd_status record_composite(hkd_manifest_writer *w, int index, hkd_device *dev) {
-    char path[1024], file[96];
-    hkd_recording r;
-    snprintf(file, sizeof file, "networks/%s.safetensors", hkd_network_name(index));
-    if (!hkd_join(path, sizeof path, w->dir, file)) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
-    hkd_status status = hkd_network_run(&r, index, dev);
-    if (!status) status = hkd_network_allowance(&r, index, false);
-    if (!status) status = hkd_recording_save(path, &r);
-    if (!status) status = hkd_manifest_add_network(w, hkd_network_name(index), &r, file);
-    hkd_recording_free(&r);
-    return status;
-}
-
-hkd_status hkd_networks_record(hkd_manifest_writer *w) {
-    char folder[1024];
-    hkd_device *dev = NULL;
-    if (!hkd_join(folder, sizeof folder, w->dir, "networks")) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
-    hkd_status status = hkd_make_directory(folder);
-    if (!status) status = hkd_device_open_ref(&dev, &(hkd_device_options){.threads = 1});
-    for (int i = 0; !status && hkd_network_name(i); i++) status = record_composite(w, i, dev);
-    hkd_device_close(dev);
     return status;
 }

@@ -2,15 +2,12 @@
 #ifndef HKD_NETWORKS_H
 #define HKD_NETWORKS_H
 
-#include "manifest.h"
 #include "model.h"
 #include "recording.h"
 
 const char *hkd_network_name(int index); /* NULL: no more */
 /* Run composite `index` on a device; without gradients where the device has none. */
 hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev);
-/* DIR/networks/NAME.safetensors for all of them, on the reference, and their lines of the manifest. */
-hkd_status hkd_networks_record(hkd_manifest_writer *w);
 /* Is it about gradients alone? */
 bool hkd_network_trains(int index);
 /* Fill in the bounds of composite `index`, run on the reference (network_allowance.c), for the files of ports or for a device

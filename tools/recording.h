@@ -1,6 +1,7 @@
 /* recording.h - the tensors of one run of a network, by name: what a composite vector holds and how two runs compare.
  *
- * Saved as a trace (trace.h): all tensors in float64, and where there was a program its calls. */
+ * Made without any file or JSON, so that it is made the same way wherever a C99 compiler is. Saved as a trace (trace.h): all
+ * tensors in float64, and where there was a program its calls. */
 #ifndef HKD_RECORDING_H
 #define HKD_RECORDING_H
 
@@ -18,8 +19,13 @@ typedef struct {
 typedef struct {
     hkd_recorded *item;
     int count;
-    char *calls; /* as trace.h's hkd.calls; NULL: none */
+    hkd_program_call *call; /* of the program, in order; samples have none */
+    int calls;
+    char (*name)[96];       /* of the program's variables, which the calls speak of */
 } hkd_recording;
+
+/* Room for one more tensor, zeros so far; NULL: out of memory. */
+hkd_recorded *hkd_recording_append(hkd_recording *r, const char *name, bool given, const hkd_shape *shape);
 
 hkd_status hkd_record_values(hkd_recording *r, const char *name, bool given, const hkd_shape *shape, const double *values);
 hkd_status hkd_record_tensor(hkd_recording *r, const char *name, bool given, hkd_device *dev, const hkd_tensor *t);
@@ -27,8 +33,12 @@ hkd_status hkd_record_tensor(hkd_recording *r, const char *name, bool given, hkd
 hkd_status hkd_record_program(hkd_recording *r, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w);
 
 const hkd_recorded *hkd_recording_find(const hkd_recording *r, const char *name); /* NULL: none */
+double hkd_relative_error(const double *a, const double *b, int64_t n); /* max|a - b| / max|b|; NaN counts as infinite */
+void hkd_recording_free(hkd_recording *r);
+
+/* ---- on disk (recording_file.c) ---- */
+
 hkd_status hkd_recording_save(const char *path, const hkd_recording *r);
 hkd_status hkd_recording_load(hkd_recording *out, const char *path); /* without calls; nothing is `given` */
-void hkd_recording_free(hkd_recording *r);
 
 #endif

@@ -11,38 +11,21 @@
 
 /* ---- writing ---- */
 
-enum { NAME = 96 };
-
-void hkd_trace_name(char *out, size_t size, const hkd_program *p, hkd_var v) {
-    int times = 1;
-    snprintf(out, size, "%s", p->var[v].name ? p->var[v].name : "");
-    for (hkd_var earlier = 0; *out && earlier < v; earlier++)
-        times += p->var[earlier].name && !strcmp(p->var[earlier].name, out);
-    if (times > 1) snprintf(out + strlen(out), size - strlen(out), "@%d", times);
-    for (int c = 0; !*out && c < p->n_calls; c++)
-        for (int i = 0; i < hkd_op_outputs(p->call[c].op); i++)
-            if (p->call[c].out[i] == v) snprintf(out, size, "%s.%d", p->call[c].op->name, c);
-}
-
-static json_t *names_json(const hkd_program *p, const hkd_var *v, int count) {
+static json_t *names_json(char (*name)[HKD_TRACE_NAME], const hkd_var *v, int count) {
     json_t *list = json_array();
-    for (int i = 0; i < count; i++) {
-        char name[NAME];
-        if (v[i] != HKD_NO_VAR) hkd_trace_name(name, sizeof name, p, v[i]);
-        json_array_append_new(list, v[i] == HKD_NO_VAR ? json_null() : json_string(name));
-    }
+    for (int i = 0; i < count; i++) json_array_append_new(list, v[i] == HKD_NO_VAR ? json_null() : json_string(name[v[i]]));
     return list;
 }
 
-char *hkd_trace_calls(const hkd_program *p) {
+char *hkd_trace_calls(const hkd_program_call *all, int count, char (*name)[HKD_TRACE_NAME]) {
     json_t *calls = json_array();
-    for (int c = 0; c < p->n_calls; c++) {
-        const hkd_program_call *call = &p->call[c];
+    for (int c = 0; c < count; c++) {
+        const hkd_program_call *call = &all[c];
         json_t *params = json_array();
         for (int i = 0; i < hkd_op_params(call->op); i++) json_array_append_new(params, json_real(call->p[i]));
         json_array_append_new(calls, json_pack("{s:s, s:o, s:o, s:o}", "op", call->op->name, "params", params, "in",
-                                               names_json(p, call->in, hkd_op_inputs(call->op)), "out",
-                                               names_json(p, call->out, hkd_op_outputs(call->op))));
+                                               names_json(name, call->in, hkd_op_inputs(call->op)), "out",
+                                               names_json(name, call->out, hkd_op_outputs(call->op))));
     }
     char *text = json_dumps(calls, JSON_COMPACT);
     json_decref(calls);
@@ -61,18 +44,19 @@ static hkd_status fetch(void *to, const hkd_saved *s) {
 
 hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w, hkd_device *dev) {
     const size_t n = (size_t)p->n_vars;
-    char(*name)[NAME] = calloc(n + 1, sizeof *name), *calls = hkd_trace_calls(p);
+    char(*name)[HKD_TRACE_NAME] = calloc(n + 1, sizeof *name), *calls = NULL;
     hkd_saved *saved = calloc(n + 1, sizeof *saved);
     source *from = calloc(n + 1, sizeof *from);
-    hkd_status status = name && calls && saved && from ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for the trace");
     size_t count = 0;
+    for (int v = 0; name && v < p->n_vars; v++) hkd_var_name(name[v], sizeof name[v], p, v);
+    if (name) calls = hkd_trace_calls(p->call, p->n_calls, name);
+    hkd_status status = calls && saved && from ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for the trace");
     for (int v = 0; !status && v < p->n_vars; v++) {
         const hkd_weight *weight = p->var[v].kind == HKD_VAR_WEIGHT ? hkd_weights_find(w, p->var[v].name) : NULL;
         const bool doubles = !strcmp(dev->kind, "ref");
         from[count] = (source){dev, weight ? &weight->value : hkd_plan_tensor(plan, v)};
         if (!from[count].tensor) continue;
-        hkd_trace_name(name[count], sizeof name[count], p, v);
-        saved[count] = (hkd_saved){.name = name[count], .type = doubles ? HKD_DOUBLE : HKD_FLOAT, .shape = p->var[v].shape,
+        saved[count] = (hkd_saved){.name = name[v], .type = doubles ? HKD_DOUBLE : HKD_FLOAT, .shape = p->var[v].shape,
                                    .as = doubles ? HKD_F64 : HKD_F32, .fetch = fetch, .context = &from[count]};
         count++;
     }

@@ -65,7 +65,8 @@ static hkd_status judge_call(comparison *m, int index) {
         c->op->bound(&call);
         const hkd_traced *got = &m->t.var[c->out[0]];
         if (!hkd_same_shape(&got->shape, &v.out_shape[0])) status = hkd_fail(HKD_BAD_FILE, "'%s' has a wrong shape", got->name);
-        const hkd_judged j = {v.out[0], v.out_bound[0], got->value, &v.out_shape[0], (double)hkd_vector_elements(&v), false, 1};
+        const hkd_judged j = {v.out[0], v.out_bound[0], got->value, &v.out_shape[0], (double)hkd_vector_elements(&v), false, 1,
+                              c->op};
         const hkd_verdict r = status ? (hkd_verdict){.first = -1} : hkd_judge(&j, &m->profile);
         m->judged++;
         if (r.used >= m->worst) m->worst = r.used, m->worst_call = index;
@@ -145,8 +146,8 @@ static void print(const comparison *m) {
                m->t.call[m->first_wrong].op->name, result_name(m, m->first_wrong), (long long)m->first.wrong,
                (long long)m->first.count, place, 100 * m->first.used);
     } else
-        printf("operators: all %d within their allowance, worst %.3g %% (%s -> %s)%s\n", m->judged, 100 * m->worst,
-               m->t.call[m->worst_call].op->name, result_name(m, m->worst_call), m->skipped ? "; some have no result" : "");
+        printf("operators: all %d within their allowance, worst %.3g %% (%s -> %s); %d without input or result\n", m->judged,
+               100 * m->worst, m->t.call[m->worst_call].op->name, result_name(m, m->worst_call), m->skipped);
     if (m->outside)
         printf("end to end: the first tensor outside %g times plain's error + 8 u is %s\n", m->factor,
                result_name(m, m->first_outside));

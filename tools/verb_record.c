@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "manifest.h"
 #include "networks.h"
+#include "os.h"
 #include "progress.h"
 #include "status.h"
 #include "vector_file.h"
@@ -59,6 +60,31 @@ static hkd_status record_list(hkd_manifest_writer *w, const hkd_case_list *list,
     return status;
 }
 
+static hkd_status record_composite(hkd_manifest_writer *w, int index, hkd_device *dev) {
+    char path[1024], file[96];
+    hkd_recording r;
+    snprintf(file, sizeof file, "networks/%s.safetensors", hkd_network_name(index));
+    if (!hkd_join(path, sizeof path, w->dir, file)) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
+    hkd_status status = hkd_network_run(&r, index, dev);
+    if (!status) status = hkd_network_allowance(&r, index, false);
+    if (!status) status = hkd_recording_save(path, &r);
+    if (!status) status = hkd_manifest_add_network(w, hkd_network_name(index), &r, file);
+    hkd_recording_free(&r);
+    return status;
+}
+
+/* DIR/networks/NAME.safetensors for all composites, on the reference. */
+static hkd_status record_composites(hkd_manifest_writer *w) {
+    char folder[1024];
+    hkd_device *dev = NULL;
+    if (!hkd_join(folder, sizeof folder, w->dir, "networks")) return hkd_fail(HKD_USAGE, "%s: the path is too long", w->dir);
+    hkd_status status = hkd_make_directory(folder);
+    if (!status) status = hkd_device_open_ref(&dev, &(hkd_device_options){.threads = 1});
+    for (int i = 0; !status && hkd_network_name(i); i++) status = record_composite(w, i, dev);
+    hkd_device_close(dev);
+    return status;
+}
+
 static hkd_status run(const hkd_args *a) {
     hkd_manifest_writer w;
     hkd_progress progress;
@@ -66,11 +92,11 @@ static hkd_status run(const hkd_args *a) {
     hkd_progress_begin(&progress, "record", "cases", count_cases(), hkd_given(a, "quiet"));
     for (int k = 0; !status && hkd_case_lists[k]; k++) status = record_list(&w, hkd_case_lists[k], &progress);
     hkd_progress_end(&progress);
-    if (!status) status = hkd_networks_record(&w);
+    if (!status) status = record_composites(&w);
     if (!status) status = hkd_manifest_finish(&w);
     if (!status)
         printf("%zu cases, %.2f MB of tensors, %.2f MB of index\n", json_array_size(w.cases), (double)w.bytes / 1e6,
-               (double)w.index_length / 1e6);
+               (double)w.index.length / 1e6);
     hkd_manifest_writer_free(&w);
     return status;
 }

@@ -27,6 +27,7 @@ typedef struct {
     double n;                             /* of the floor: how many numbers the call read */
     bool exact;
     int repeats;                          /* 1; or 2: expected is 2 y after two accumulated results, 3 allowances */
+    const hkd_op *op;                     /* for guesses; NULL: of a composite */
 } hkd_judged;
 
 typedef struct {

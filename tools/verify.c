@@ -88,7 +88,8 @@ static void judge(run *s, const hkd_vector *v, const char *role, const char *nam
     hkd_check c = new_check(s, tensor, HKD_SKIP);
     snprintf(c.text, sizeof c.text, "no result");
     if (got) {
-        const hkd_judged j = {expected, bound, got, shape, (double)hkd_vector_elements(v), v->kind == HKD_EXACT, repeats};
+        const hkd_judged j = {expected, bound, got, shape, (double)hkd_vector_elements(v), v->kind == HKD_EXACT, repeats,
+                             v->op};
         hkd_profile profile = s->o->profile;
         profile.half_store = half || hkd_stores_half(s->o, shape);
         c.verdict = hkd_judge(&j, &profile);

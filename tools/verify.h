@@ -54,8 +54,6 @@ bool hkd_judges_half(const hkd_verify_options *o);
 
 /* ---- composites (verify_networks.c) ---- */
 
-double hkd_relative_error(const double *a, const double *b, int64_t n); /* max|a - b| / max|b|; NaN counts as infinite */
-
 typedef void hkd_composite_judge(void *run, hkd_check *check);
 /* Judge composite `index` of networks.h. A port is allowed what the manifest records; a device what DESIGN says, with `plain`
  * the cpu's plain C build. */

@@ -16,17 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-double hkd_relative_error(const double *a, const double *b, int64_t n) {
-    double off = 0, size = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double d = fabs(a[i] - b[i]);
-        if (isnan(d)) return INFINITY;
-        off = fmax(off, d);
-        size = fmax(size, fabs(b[i]));
-    }
-    return off == 0 ? 0 : off / size;
-}
-
 static bool is_gradient(const char *name) { return !strncmp(name, "grad.", 5); }
 
 /* plain's relative error in a result. */
@@ -71,7 +60,7 @@ static void judge(hkd_check *c, const hkd_verify_options *o, const hkd_recorded 
     }
     hkd_profile profile = o->profile;
     profile.half_store = got->half || hkd_stores_half(o, &want->shape);
-    const hkd_judged j = {want->value, bound, got->value, &want->shape, 1, false, 1};
+    const hkd_judged j = {want->value, bound, got->value, &want->shape, 1, false, 1, NULL};
     c->verdict = hkd_judge(&j, &profile);
     if (c->verdict.wrong) hkd_describe(c, o, &j, &profile);
     else c->outcome = HKD_PASS;

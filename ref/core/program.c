@@ -3,6 +3,7 @@
 #include "status.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,3 +110,14 @@ hkd_var hkd_find_var(const hkd_program *p, const char *name) {
 }
 
 const hkd_shape *hkd_var_shape(const hkd_program *p, hkd_var v) { return &p->var[v].shape; }
+
+void hkd_var_name(char *out, size_t size, const hkd_program *p, hkd_var v) {
+    int times = 1;
+    snprintf(out, size, "%s", p->var[v].name ? p->var[v].name : "");
+    for (hkd_var earlier = 0; *out && earlier < v; earlier++)
+        times += p->var[earlier].name && !strcmp(p->var[earlier].name, out);
+    if (times > 1) snprintf(out + strlen(out), size - strlen(out), "@%d", times);
+    for (int c = 0; !*out && c < p->n_calls; c++)
+        for (int i = 0; i < hkd_op_outputs(p->call[c].op); i++)
+            if (p->call[c].out[i] == v) snprintf(out, size, "%s.%d", p->call[c].op->name, c);
+}

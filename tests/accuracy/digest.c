@@ -1,5 +1,8 @@
-/* Makes every test vector in memory and prints one hash per operator over all their numbers, so that compilers, C libraries
- * and processors can be compared: the same lines must come out everywhere. Needs the reference and the case lists alone. */
+/* Makes every test vector and every composite in memory and prints one hash per operator and composite over all their numbers
+ * (of composites also the bounds), so that compilers, C libraries and processors can be compared: the same lines must come out
+ * everywhere. Needs the reference, the case lists and the composites alone. */
+#include "networks.h"
+#include "status.h"
 #include "test_vector.h"
 
 #include <stdio.h>
@@ -25,17 +28,39 @@ static void add_vector(uint64_t *h, const hkd_vector *v) {
     }
 }
 
-int main(void) {
+static hkd_status operators(void) {
     for (int k = 0; hkd_case_lists[k]; k++) {
         uint64_t h = 0xCBF29CE484222325u;
         int cases = 0;
         for (const hkd_case *c = hkd_case_lists[k]->cases; c->name; c++, cases++) {
             hkd_vector v;
-            if (hkd_vector_make(&v, hkd_find_op(hkd_case_lists[k]->op), c)) return printf("%s\n", hkd_last_error()), 1;
+            if (hkd_vector_make(&v, hkd_find_op(hkd_case_lists[k]->op), c)) return HKD_USAGE;
             add_vector(&h, &v);
             hkd_vector_free(&v);
         }
         printf("%-22s %3d cases %016llx\n", hkd_case_lists[k]->op, cases, (unsigned long long)h);
     }
-    return 0;
+    return HKD_OK;
+}
+
+static hkd_status composites(void) {
+    hkd_device *ref = NULL;
+    hkd_status status = hkd_device_open_ref(&ref, &(hkd_device_options){.threads = 1});
+    for (int k = 0; !status && hkd_network_name(k); k++) {
+        uint64_t h = 0xCBF29CE484222325u;
+        hkd_recording r;
+        status = hkd_network_run(&r, k, ref);
+        if (!status) status = hkd_network_allowance(&r, k, false);
+        for (int i = 0; !status && i < r.count; i++) add(&h, r.item[i].value, hkd_count(&r.item[i].shape)), add(&h, &r.item[i].bound, 1);
+        if (!status) printf("%-22s %3d tensors %016llx\n", hkd_network_name(k), r.count, (unsigned long long)h);
+        hkd_recording_free(&r);
+    }
+    hkd_device_close(ref);
+    return status;
+}
+
+int main(void) {
+    if (!operators() && !composites()) return 0;
+    printf("%s\n", hkd_last_error());
+    return 1;
 }

@@ -9,7 +9,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
 /* file.c: the bytes as a file, for parsers that open a path. NAME ends as the parser wants it; the path is valid until the next
- * call. */
+ * call with this NAME; files of other names lie beside it. */
 const char *fuzz_file(const char *name, const uint8_t *bytes, size_t count);
 /* The bytes as a data set of this name; its last image is read when there is one of a size that fits a test. */
 void fuzz_dataset(const char *name, const uint8_t *bytes, size_t count);
