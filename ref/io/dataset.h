@@ -49,6 +49,7 @@ hkd_status hkd_open_samples(hkd_dataset *set);
 hkd_status hkd_open_idx_files(hkd_dataset *set, hkd_file *images, hkd_file *labels);
 
 /* ---- dataset.json: {"labels": [["00000/img00000000.png", 3], ...]} or {"labels": null} --------------------------------- */
+/* A label may be a vector of zeros with a single 1, which is its class. */
 
 typedef struct {
     size_t count;

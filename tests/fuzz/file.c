@@ -19,6 +19,7 @@ const char *fuzz_file(const char *name, const uint8_t *bytes, size_t count) {
         atexit(clean_up);
     }
     snprintf(path, sizeof path, "%s/%s", dir, name);
+    remove(path); /* a new file waits in memory; one that is cut and written again goes to the disk first */
     FILE *f = fopen(path, "wb");
     if (!f) abort();
     if (count && fwrite(bytes, 1, count, f) != count) abort();
