@@ -261,6 +261,69 @@ static void sharded(void) {
     program_refuses(2, "--shard is for", "sample --model %s --shard 0/2 --out %s", hkd, scratch("no.png"));
 }
 
+static void same_files(const char *p, const char *q, const char *what) {
+    unsigned char *x = NULL, *y = NULL;
+    size_t n = 0, m = 0;
+    CHECK(!hkd_read_file(&x, &n, p, 1 << 26) && !hkd_read_file(&y, &m, q, 1 << 26), "%s", hkd_last_error());
+    CHECK(x && y && n == m && !memcmp(x, y, n), "%s", what);
+    free(x);
+    free(y);
+}
+
+/* Parts of a run, one of them empty, joined in any order are its file: tensors, seeds beyond 2^53 and metadata. Catches an order
+ * by arguments, a seed that went through a double, and a trace of the parts. */
+static void joined(void) {
+    char whole[512], part[5][512], all[512];
+    static const char seeds[] = "0-99,9007199254740993,18446744073709551600-18446744073709551615,200-249";
+    snprintf(whole, sizeof whole, "%s", scratch("one_run.safetensors"));
+    snprintf(all, sizeof all, "%s", scratch("joined.safetensors"));
+    CHECK(program("sample --model %s --seeds %s --out %s", hkd, seeds, whole) == 0, "%s", program_err());
+    for (int i = 0; i < 5; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "part%d.safetensors", i);
+        snprintf(part[i], sizeof part[i], "%s", scratch(name));
+        if (i < 4) CHECK(program("sample --model %s --seeds %s --shard %d/4 --out %s", hkd, seeds, i, part[i]) == 0, "%s",
+                         program_err());
+    }
+    CHECK(program("convert --quiet %s %s %s %s %s", part[2], part[0], part[3], part[1], all) == 0, "%s", program_err());
+    same_files(whole, all, "the joined parts of a run are not its file");
+    program_refuses(2, "but 3 files are given", "convert %s %s %s %s", part[0], part[1], part[2], all);
+    program_refuses(2, "part 1/4, as", "convert %s %s %s %s %s", part[0], part[1], part[1], part[2], all);
+    program_refuses(2, "no part that sample --shard wrote", "convert %s %s %s %s %s", part[0], whole, part[1], part[2], all);
+    CHECK(program("sample --model %s --seeds 0-199 --shard 3/4 --out %s", hkd, part[4]) == 0, "%s", program_err());
+    program_refuses(2, "parts of different runs", "convert %s %s %s %s %s", part[0], part[1], part[2], part[4], all);
+    program_refuses(2, "become a .safetensors file", "convert %s %s", part[0], scratch("joined.npz"));
+}
+
+/* Statistics know the seeds of samples, from a file's `seeds` and from the names of pictures: the same picture does not count
+ * twice, however its files are called and wherever it stands. Numbers that occur twice are no seeds. */
+static void counted_once(void) {
+    char first[512], again[512], folder[512], classes[512], stats[4][512], merged[512];
+    static const char *const name[] = {"first.safetensors", "again.safetensors", "named", "classes"};
+    char *const path[] = {first, again, folder, classes};
+    for (int i = 0; i < 4; i++) {
+        char saved[40];
+        snprintf(path[i], 512, "%s", scratch(name[i]));
+        snprintf(saved, sizeof saved, "seen%d.safetensors", i);
+        snprintf(stats[i], sizeof stats[i], "%s", scratch(saved));
+    }
+    snprintf(merged, sizeof merged, "%s", scratch("seen.safetensors"));
+    CHECK(!program("sample --model %s --seeds 0-63 --out %s", hkd, first), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 128-190,63 --out %s", hkd, again), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 60-65 --out %s", hkd, folder), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 1-2 --out %s/a", hkd, classes), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 2-3 --out %s/b", hkd, classes), "%s", program_err());
+    for (int i = 0; i < 4; i++)
+        CHECK(!program("eval --metric frechet --offset %d --save-stats %s %s", 64 * i, stats[i], path[i]), "%s", program_err());
+    program_refuses(3, "seeds 63 to 63 are counted already", "eval --metric frechet --save-stats %s %s %s", merged, stats[0],
+                    stats[1]);
+    program_refuses(3, "seeds 60 to 63 are counted already", "eval --metric frechet --save-stats %s %s %s", merged, stats[0],
+                    stats[2]);
+    CHECK(!program("eval --metric frechet --save-stats %s %s %s", merged, stats[1], stats[3]), "%s", program_err());
+    program_refuses(3, "seeds 63 to 63 are counted already", "eval --metric frechet --save-stats %s %s %s",
+                    scratch("twice.safetensors"), merged, stats[1]); /* merging keeps them */
+}
+
 static void bad_input(void) {
     const char *png = scratch("bad.png");
     static const struct {
@@ -310,5 +373,7 @@ void test_verb_sample(void) {
     all_samplers();
     foreign();
     sharded();
+    joined();
+    counted_once();
     bad_input();
 }

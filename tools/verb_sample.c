@@ -192,11 +192,12 @@ static hkd_status check_target(job *j) {
     return status;
 }
 
-/* With --shard the seeds of that shard alone; those of all shards fill the folder. */
+/* With --shard the seeds of that shard alone; those of all shards fill the folder, or their files are joined. */
 static hkd_status keep_shard(job *j) {
     int64_t first, last;
     if (!hkd_given(j->args, "shard")) return HKD_OK;
-    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--shard is for --out DIR without given noise");
+    if (j->target == TO_SHEET || j->latents)
+        return hkd_fail(HKD_USAGE, "--shard is for --out DIR or F.safetensors without given noise");
     const hkd_status status = hkd_arg_shard(&first, &last, j->args, (int64_t)j->count);
     if (status) return status;
     j->count = (size_t)(last - first);
@@ -269,16 +270,25 @@ static hkd_status write_sheet(const job *j) {
     return status;
 }
 
-/* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. */
+/* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. Samples that their seeds alone make have seeds
+ * [images]. */
 static hkd_status write_tensors(const job *j) {
     const hkd_config *c = &j->generator.model->config;
     const bool exact = !strcmp(j->generator.model->dev->kind, "ref");
     const hkd_saved x = {.name = "x", .type = exact ? HKD_DOUBLE : HKD_FLOAT, .as = HKD_F64, .data = j->x,
                          .shape = hkd_shape_of(4, (int64_t)j->count * pictures(j), (int64_t)c->img_channels,
                                                (int64_t)c->img_resolution, (int64_t)c->img_resolution)};
-    const hkd_metadata about[] = {{"model_sha256", j->sha256}, {"settings", j->settings}, {"seeds", hkd_arg(j->args, "seeds")},
-                                  {"decode_at", hkd_arg(j->args, "decode-at")}};
-    return hkd_safetensors_save(j->out, &x, 1, about, j->times ? 4 : 3);
+    hkd_metadata about[5] = {{"model_sha256", j->sha256}, {"settings", j->settings}, {"seeds", hkd_arg(j->args, "seeds")}};
+    size_t notes = 3;
+    if (j->times) about[notes++] = (hkd_metadata){"decode_at", hkd_arg(j->args, "decode-at")};
+    if (hkd_given(j->args, "shard")) about[notes++] = (hkd_metadata){"shard", hkd_arg(j->args, "shard")};
+    unsigned char *seeds = malloc(8 * j->count + 1);
+    if (!seeds) return hkd_fail(HKD_RESOURCES, "out of memory for %zu seeds", j->count);
+    hkd_stored_encode_u64(seeds, j->seeds, j->count);
+    const hkd_saved t[] = {x, {.name = "seeds", .type = HKD_U64, .shape = hkd_shape_of(1, (int64_t)j->count), .bytes = seeds}};
+    const hkd_status status = hkd_safetensors_save(j->out, t, j->times || j->latents ? 1 : 2, about, notes);
+    free(seeds);
+    return status;
 }
 
 /* ---- the work ------------------------------------------------------------------------------------------------------------ */
@@ -449,7 +459,9 @@ const hkd_verb hkd_verb_sample = {
                {"floor", "SIGMA", NULL, "consistency: the level of what is predicted (not given: sigma_min; ECT 0)"},
                {"clip", "no|yes", NULL, "predictions to [-1, 1] (not given: yes for consistency, no for onestep)"},
                {"batch", "N", "16", "images in one pass; no image depends on it"},
-               {"shard", "I/N", NULL, "--out DIR: part I (from 0) of N of the seeds; all together fill it as one run does"},
+               {"shard", "I/N", NULL,
+                "--out DIR: part I (from 0) of N of the seeds; all together fill it as one run does. --out F.safetensors: parts "
+                "that `hkd convert F0 F1 ... ALL.safetensors` joins into one run's file"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
     .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
                 "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",

@@ -256,3 +256,17 @@ hkd_status hkd_safetensors_read_part(const hkd_safetensors *st, const hkd_safete
 hkd_status hkd_safetensors_read(const hkd_safetensors *st, const hkd_safetensor *t, void *to, hkd_dtype as) {
     return hkd_safetensors_read_part(st, t, 0, (size_t)t->count, to, as);
 }
+
+hkd_status hkd_safetensors_read_u64(const hkd_safetensors *st, const hkd_safetensor *t, uint64_t *to) {
+    if (t->type != HKD_U64 && t->type != HKD_I64)
+        return BAD("%s: tensor '%.64s' is %s, expected U64", hkd_file_name(st->file), t->name, hkd_stored_name(t->type));
+    unsigned char chunk[1 << 12];
+    for (size_t done = 0; done < t->count;) {
+        const size_t room = sizeof chunk / 8, n = t->count - done < room ? (size_t)t->count - done : room;
+        const hkd_status status = hkd_file_read(st->file, st->data_offset + t->begin + 8 * done, chunk, 8 * n);
+        if (status) return status;
+        hkd_stored_decode_u64(to + done, chunk, n);
+        done += n;
+    }
+    return HKD_OK;
+}

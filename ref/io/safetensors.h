@@ -49,16 +49,20 @@ hkd_status hkd_safetensors_read(const hkd_safetensors *st, const hkd_safetensor 
 hkd_status hkd_safetensors_read_part(const hkd_safetensors *st, const hkd_safetensor *t, uint64_t first, size_t count, void *to,
                                      hkd_dtype as);
 
+/* All elements of a U64 or I64 tensor, exactly. */
+hkd_status hkd_safetensors_read_u64(const hkd_safetensors *st, const hkd_safetensor *t, uint64_t *to);
+
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
 
 /* A tensor to be written. Its values are `data`, or what `fetch` puts into a buffer when their turn comes: a model on a device
- * needs room for one tensor at a time. */
+ * needs room for one tensor at a time. Or `bytes` are its elements as the file has them. */
 typedef struct hkd_saved {
     const char *name;
     hkd_stored type;     /* in the file */
     hkd_shape shape;
     hkd_dtype as;        /* of the values in memory */
     const void *data;    /* NULL: fetch */
+    const unsigned char *bytes;
     hkd_status (*fetch)(void *to, const struct hkd_saved *tensor);
     void *context;       /* for fetch */
 } hkd_saved;

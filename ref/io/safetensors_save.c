@@ -148,6 +148,7 @@ static hkd_status put_values(hkd_writer *writer, const hkd_saved *t) {
     const size_t host = t->as == HKD_F64 ? sizeof(double) : sizeof(float);
     void *fetched = NULL;
     hkd_status status = HKD_OK;
+    if (t->bytes) return hkd_writer_put(writer, t->bytes, count * each);
     if (!t->data && count) {
         if (!(fetched = malloc(count * host))) return hkd_fail(HKD_RESOURCES, "tensor '%.64s': out of memory", t->name);
         status = t->fetch(fetched, t);
