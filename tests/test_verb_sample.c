@@ -270,8 +270,8 @@ static void same_files(const char *p, const char *q, const char *what) {
     free(y);
 }
 
-/* Parts of a run, one of them empty, joined in any order are its file: tensors, seeds beyond 2^53 and metadata. Catches an order
- * by arguments, a seed that went through a double, and a trace of the parts. */
+/* Parts of a run, one of them empty, joined in any order are its file: tensors, seeds beyond 2^53 and metadata. Catches an
+ * order by arguments, a seed that went through a double, and a trace of the parts. */
 static void joined(void) {
     char whole[512], part[5][512], all[512];
     static const char seeds[] = "0-99,9007199254740993,18446744073709551600-18446744073709551615,200-249";

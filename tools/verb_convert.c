@@ -137,7 +137,7 @@ const hkd_verb hkd_verb_convert = {
                 "convert vgg16.pth vgg.pth lpips.safetensors --map lpips      torchvision's backbone and LPIPS' weights",
                 "convert pt_inception-2015-12-05-6726825d.pth inception.safetensors",
                 "convert cifar10-32x32.npz stats.safetensors",
-                "convert part0.safetensors part1.safetensors all.safetensors  all parts of sample --shard become one run's file",
+                "convert part0.safetensors part1.safetensors all.safetensors  all parts of sample --shard, joined",
                 "convert model.safetensors model.pth                         for torch.load"},
     .run = run,
 };

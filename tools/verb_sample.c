@@ -270,8 +270,8 @@ static hkd_status write_sheet(const job *j) {
     return status;
 }
 
-/* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. Samples that their seeds alone make have seeds
- * [images]. */
+/* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. Samples that their seeds alone make have
+ * seeds [images]. */
 static hkd_status write_tensors(const job *j) {
     const hkd_config *c = &j->generator.model->config;
     const bool exact = !strcmp(j->generator.model->dev->kind, "ref");
@@ -460,8 +460,8 @@ const hkd_verb hkd_verb_sample = {
                {"clip", "no|yes", NULL, "predictions to [-1, 1] (not given: yes for consistency, no for onestep)"},
                {"batch", "N", "16", "images in one pass; no image depends on it"},
                {"shard", "I/N", NULL,
-                "--out DIR: part I (from 0) of N of the seeds; all together fill it as one run does. --out F.safetensors: parts "
-                "that `hkd convert F0 F1 ... ALL.safetensors` joins into one run's file"},
+                "part I (from 0) of N of the seeds: all together fill --out DIR as one run does; `hkd convert F0 F1 ... "
+                "ALL.safetensors` joins what --out F.safetensors made into one run's file"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
     .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
                 "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",

@@ -1,8 +1,8 @@
 /* safetensors.h - named tensors in one file: 8 bytes header length (little-endian), a JSON header, the data.
  *
  * The reader gives the same verdicts as the official library, with three exceptions, all refused here: a key that occurs twice
- * (also after unescaping), a tensor in array form, and NUL in a name or metadata. So are numbers that no file of data has: whole
- * numbers beyond 2^63 - 1, and -0 in a field that is ignored. The writer's files equal those of Python's save_file.
+ * (also after unescaping), a tensor in array form, and NUL in a name or metadata. So are numbers that no file of data has:
+ * whole numbers beyond 2^63 - 1, and -0 in a field that is ignored. The writer's files equal those of Python's save_file.
  */
 #ifndef HKD_SAFETENSORS_H
 #define HKD_SAFETENSORS_H
