@@ -1,6 +1,7 @@
 /* hkd sample: images depend on their seed alone, ends of paths are one-step samples, several steps follow their definition. */
 #include "generate.h"
 #include "image.h"
+#include "npy.h"
 #include "program.h"
 #include "rng.h"
 #include "scratch.h"
@@ -88,8 +89,39 @@ static void two_steps(void) {
     for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(got[i] - d[i]));
     CHECK(worst < 1e-12, "two steps differ from their definition by %g", worst);
     same(got, named, 1, "--times 0.5 is not the even grid of two steps");
+    char words[128]; /* the same start as a level */
+    snprintf(words, sizeof words, "--class 1 --seeds 9 --levels %.17g", half);
+    double *level = sample_of("ref", hkd, words, 1);
+    same(got, level, 1, "--levels of the middle is not --times 0.5");
+    free(level);
     free(got);
     free(named);
+    hkd_model_free(m);
+    hkd_device_close(dev);
+}
+
+/* ECT's sampler written out: x = f(80 n), x = f(x + 0.821 z) without a correction, unclipped, with c_skip and c_out that are exact
+ * at 0.003. Catches the floor of consistency models, a clip, and the levels of a schedule. */
+static void ect(void) {
+    hkd_device *dev;
+    hkd_model *m = load(teacher, &dev);
+    if (!m) return;
+    const double sigma[2] = {80, 0.821}, eps = 0.003, sd = 0.5;
+    double x[SIZE], z[SIZE], f[SIZE], label[CLASSES] = {1};
+    hkd_random_normals(x, 0, SIZE, &(hkd_stream){.seed = 4, .purpose = HKD_FOR_LATENTS});
+    hkd_random_normals(z, 0, SIZE, &(hkd_stream){.seed = 4, .purpose = HKD_FOR_CHURN, .draw = 1});
+    for (int k = 0; k < 2; k++) {
+        const double from = sigma[k] - eps;
+        for (int i = 0; i < SIZE; i++) x[i] = k ? x[i] + sigma[k] * z[i] : sigma[k] * x[i];
+        hkd_model_denoise(m, NULL, f, &(hkd_model_input){.n = 1, .x = x, .sigma = sigma + k, .class_labels = label});
+        for (int i = 0; i < SIZE; i++)
+            x[i] = sd * sd * x[i] / (from * from + sd * sd) + from * sd * f[i] / sqrt(sigma[k] * sigma[k] + sd * sd);
+    }
+    double *got = sample_of("ref", teacher, "--sampler consistency --levels 0.821 --floor 0 --boundary 0.003 --clip no --seeds 4 "
+                            "--class 0", 1), worst = 0;
+    for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(got[i] - x[i]));
+    CHECK(worst < 1e-12, "ECT's two steps differ from their definition by %g", worst);
+    free(got);
     hkd_model_free(m);
     hkd_device_close(dev);
 }
@@ -114,6 +146,15 @@ static void latents(void) {
     double *from_file = sample_of("ref", teacher, words, 3),
            *from_seeds = sample_of("ref", teacher, "--steps 4 --seeds 0-2", 3);
     same(from_file, from_seeds, 3, "the normals of the seeds, given in a file, make other images");
+    char npy[512]; /* classes are then those of the seeds 0, 1, 2 */
+    snprintf(npy, sizeof npy, "%s", scratch("latents.npy"));
+    CHECK(!hkd_npy_write(npy, &t[0].shape, HKD_DOUBLE, n, HKD_F64), "%s", hkd_last_error());
+    snprintf(words, sizeof words, "--steps 4 --latents %s", npy);
+    double *from_npy = sample_of("ref", teacher, words, 3);
+    same(from_npy, from_seeds, 3, "the normals of the seeds, given as .npy, make other images");
+    free(from_npy);
+    program_refuses(3, "'latents' is [3,3,8,8], expected [2,3,8,8]", "sample --model %s --seeds 0-1 --latents %s --out %s",
+                    teacher, npy, scratch("no.png"));
     free(from_file);
     free(from_seeds);
     program_refuses(3, "'latents' is [3,3,8,8], expected [2,3,8,8]", "sample --model %s --seeds 0-1 --latents %s --out %s",
@@ -334,6 +375,11 @@ static void bad_input(void) {
                  {"--steps 0", "--steps 0"},
                  {"decrease", "--times 0.5,0.7"},
                  {"decrease", "--times 1"},
+                 {"between 0.002 and 80", "--levels 0.001"},
+                 {"between 0.002 and 80", "--levels 80"},
+                 {"decrease", "--levels 1,2"},
+                 {"not both", "--levels 1 --times 0.5"},
+                 {"not 1", "--steps 3 --levels 1"},
                  {"--churn is for", "--churn 3"},
                  {"expected hkd|edm|", "--rng rand"},
                  {"not both", "--noise a --latents b"},
@@ -368,6 +414,7 @@ void test_verb_sample(void) {
     path("ref");
     path("cpu");
     two_steps();
+    ect();
     latents();
     pictures();
     all_samplers();

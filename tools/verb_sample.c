@@ -78,7 +78,7 @@ static hkd_status read_choices(hkd_sampler_options *o, const hkd_args *a) {
 
 /* What was chosen, for those who look at the pictures later: every option that was given. */
 static void describe(job *j, const hkd_sampler_options *o) {
-    static const char *const names[] = {"times", "disc", "schedule", "scaling", "solver", "churn", "churn-min", "churn-max",
+    static const char *const names[] = {"times", "levels", "disc", "schedule", "scaling", "solver", "churn", "churn-min", "churn-max",
                                         "churn-noise", "sigma-min", "sigma-max", "rho", "eta", "variance", "sde", "correctors",
                                         "snr", "tolerance", "boundary", "floor", "clip", "rng", "noise", "class", "decode-at",
                                         "latents", "math"};
@@ -90,27 +90,37 @@ static void describe(job *j, const hkd_sampler_options *o) {
             at += snprintf(j->settings + at, sizeof j->settings - (size_t)at, " %s=%s", names[i], hkd_arg(j->args, names[i]));
 }
 
+/* --times or --levels: where steps 2, 3, ... start. *starts is NULL without both. */
+static hkd_status read_starts(double **starts, hkd_sampler_options *o, const hkd_args *a) {
+    const char *option = hkd_given(a, "levels") ? "--levels" : "--times", *text = hkd_arg(a, option + 2);
+    size_t count = 0;
+    if (!text) return HKD_OK;
+    if (hkd_given(a, "times") && hkd_given(a, "levels")) return hkd_fail(HKD_USAGE, "--times or --levels, not both");
+    if (o->kind != HKD_ONESTEP && o->kind != HKD_CONSISTENCY)
+        return hkd_fail(HKD_USAGE, "%s is for --sampler onestep and consistency", option);
+    const hkd_status status = hkd_parse_times(starts, &count, option, text);
+    if (!status && hkd_given(a, "steps") && o->steps != (int64_t)count + 1)
+        return hkd_fail(HKD_USAGE, "%s lists the starts of the second step and later: %zu for --steps %lld, not %zu", option,
+                        (size_t)o->steps - 1, (long long)o->steps, count);
+    o->steps = (int64_t)count + 1;
+    o->levels = hkd_given(a, "levels");
+    return status;
+}
+
 static hkd_status read_sampler(job *j, hkd_model *m) {
     const hkd_args *a = j->args;
     int kind = m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN, rng = 0;
-    double *times = NULL;
-    size_t time_count = 0;
+    double *starts = NULL;
     hkd_status status = hkd_given(a, "sampler") ? hkd_arg_choice(&kind, a, "sampler", hkd_sampler_choices) : HKD_OK;
-    const bool one_step = kind == HKD_ONESTEP || kind == HKD_CONSISTENCY;
     hkd_sampler_options o = hkd_sampler_default((hkd_sampler_kind)kind, &m->config);
     if (!status) status = read_numbers(&o, a);
     if (!status) status = read_choices(&o, a);
     if (!status) status = hkd_arg_choice(&rng, a, "rng", HKD_RNG_CHOICES);
-    if (!status && hkd_given(a, "times")) status = hkd_parse_times(&times, &time_count, "--times", hkd_arg(a, "times"));
-    if (!status && times && !one_step) status = hkd_fail(HKD_USAGE, "--times is for --sampler onestep and consistency");
-    if (!status && times && hkd_given(a, "steps") && o.steps != (int64_t)time_count + 1)
-        status = hkd_fail(HKD_USAGE, "--times lists the starts of the second step and later: %zu for --steps %lld, not %zu",
-                          (size_t)o.steps - 1, (long long)o.steps, time_count);
-    if (times) o.steps = (int64_t)time_count + 1;
+    if (!status) status = read_starts(&starts, &o, a);
     if (!status && o.edm.churn > 0 && kind != HKD_HEUN && kind != HKD_EULER && kind != HKD_ABLATION)
         status = hkd_fail(HKD_USAGE, "--churn is for --sampler heun, euler or ablation");
-    if (!status) status = hkd_generator_new(&j->generator, m, &o, times);
-    free(times);
+    if (!status) status = hkd_generator_new(&j->generator, m, &o, starts);
+    free(starts);
     j->generator.rng = (hkd_rng_kind)rng;
     if (!status) describe(j, &o);
     return status;
@@ -426,6 +436,7 @@ const hkd_verb hkd_verb_sample = {
                 "evaluations:" HKD_SAMPLERS(SAMPLER_HELP)},
                {"steps", "N", NULL, "not given: the sampler's usual number"},
                {"times", "T,T,...", NULL, "onestep, consistency: starts of steps 2, 3, ... (1 noise, 0 data); not given: even"},
+               {"levels", "SIGMA,...", NULL, "the same starts as noise levels (ECT: consistency --levels 0.821 --floor 0)"},
                {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"rng", HKD_RNG_CHOICES, "hkd",
                 "whose noise and class a seed means: this program's, EDM's (torch-cuda of seed mod 2^32), ..."},
