@@ -100,8 +100,8 @@ static void two_steps(void) {
     hkd_device_close(dev);
 }
 
-/* ECT's sampler written out: x = f(80 n), x = f(x + 0.821 z) without a correction, unclipped, with c_skip and c_out that are exact
- * at 0.003. Catches the floor of consistency models, a clip, and the levels of a schedule. */
+/* ECT's sampler written out: x = f(80 n), x = f(x + 0.821 z) without a correction, unclipped, with c_skip and c_out that are
+ * exact at 0.003. Catches the floor of consistency models, a clip, and the levels of a schedule. */
 static void ect(void) {
     hkd_device *dev;
     hkd_model *m = load(teacher, &dev);
@@ -117,8 +117,8 @@ static void ect(void) {
         for (int i = 0; i < SIZE; i++)
             x[i] = sd * sd * x[i] / (from * from + sd * sd) + from * sd * f[i] / sqrt(sigma[k] * sigma[k] + sd * sd);
     }
-    double *got = sample_of("ref", teacher, "--sampler consistency --levels 0.821 --floor 0 --boundary 0.003 --clip no --seeds 4 "
-                            "--class 0", 1), worst = 0;
+    double *got = sample_of("ref", teacher, "--sampler consistency --levels 0.821 --floor 0 --boundary 0.003 --clip no "
+                            "--seeds 4 --class 0", 1), worst = 0;
     for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(got[i] - x[i]));
     CHECK(worst < 1e-12, "ECT's two steps differ from their definition by %g", worst);
     free(got);
