@@ -74,7 +74,7 @@ static double last_step(hkd_schedule_kind kind, double x, double d, double sigma
     return s * x + t * beta / 2 * s * (x - (1 + sigma * sigma) / (sigma * sigma) * (x - d));
 }
 
-/* Largest error of discretisation `kind` with its own clock and scaling: the exact flow to the last level, then the step to 0. */
+/* Largest error of a discretisation with its own clock and scaling: the exact flow to the last level, then the step to 0. */
 static double discretisation_error(hkd_schedule_kind kind, int64_t n, double alpha) {
     static const hkd_clock own[] = {HKD_CLOCK_LINEAR, HKD_CLOCK_VP, HKD_CLOCK_VE, HKD_CLOCK_LINEAR};
     const hkd_schedule schedule = hkd_schedule_default(kind);
