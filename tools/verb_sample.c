@@ -78,10 +78,10 @@ static hkd_status read_choices(hkd_sampler_options *o, const hkd_args *a) {
 
 /* What was chosen, for those who look at the pictures later: every option that was given. */
 static void describe(job *j, const hkd_sampler_options *o) {
-    static const char *const names[] = {"times", "levels", "disc", "schedule", "scaling", "solver", "churn", "churn-min",
-                                        "churn-max", "churn-noise", "sigma-min", "sigma-max", "rho", "eta", "variance", "sde",
-                                        "correctors", "snr", "tolerance", "boundary", "floor", "clip", "rng", "noise", "class", "decode-at",
-                                        "latents", "math"};
+    static const char *const names[] = {"times", "levels", "disc", "schedule", "scaling", "solver", "churn",
+                                        "churn-min", "churn-max", "churn-noise", "sigma-min", "sigma-max", "rho", "eta",
+                                        "variance", "sde", "correctors", "snr", "tolerance", "boundary", "floor",
+                                        "clip", "rng", "noise", "class", "decode-at", "latents", "math"};
     const hkd_device *dev = j->generator.model->dev;
     int at = snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld device=%s %.*s", hkd_sampler_name[o->kind],
                       (long long)o->steps, dev->kind, (int)strcspn(dev->name, ","), dev->name); /* threads change no byte */
