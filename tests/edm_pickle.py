@@ -1,7 +1,8 @@
 """Writes a pickled EDM network with Python's standard library alone: the structure of NVIDIA's files, tensors of known values.
 
     python3 edm_pickle.py OUT KIND [PROTOCOL]      KIND: ddpmpp, ncsnpp, cond, vp, ve, iddpm, evil, missing, shape,
-                                                   lies; fresh: norms as before training;
+                                                   lies; fresh: norms as before training; narrow: few noise levels;
+                                                   backwards: from above to below;
                                                    cifar10, cond-ve, ffhq: full size, but hollow
 
 Names, shapes and nesting are written down from the description of the network, not from this project's code. Element i of a
@@ -43,6 +44,7 @@ class Call:
 
 
 HOLLOW = FRESH = False
+LEVELS = (0, float("inf"))
 
 
 def name_hash(name):
@@ -199,8 +201,10 @@ def unet(res, classes, channels, mult, blocks, attention, fourier, outputs, augm
 def network(res=16, classes=0, channels=8, mult=(1, 2), blocks=1, attention=(8,), fourier=False, precond="EDMPrecond"):
     outputs = 6 if precond == "iDDPMPrecond" else 3  # a variance beside each value
     m = OrderedDict(model=unet(res, classes, channels, mult, blocks, attention, fourier, outputs))
+    levels = {"EDMPrecond": LEVELS, "VPPrecond": (0.0010110, 152.167), "VEPrecond": (0.02, 100),
+              "iDDPMPrecond": (0.0064, 20291)}[precond]
     state = module_state(OrderedDict(), OrderedDict(), m, img_resolution=res, img_channels=3, label_dim=classes, use_fp16=False,
-                         sigma_min=0, sigma_max=float("inf"))
+                         sigma_min=levels[0], sigma_max=levels[1])
     vp = dict(beta_d=19.9, beta_min=0.1, M=1000, epsilon_t=1e-5)
     iddpm = dict(C_1=0.001, C_2=0.008, M=1000)
     state.update(dict(EDMPrecond=dict(sigma_data=0.5), VPPrecond=vp, VEPrecond=dict(), iDDPMPrecond=iddpm)[precond])
@@ -214,12 +218,13 @@ def modules_of(call):
 
 
 def main(out, kind, protocol=4):
-    global HOLLOW, FRESH
+    global HOLLOW, FRESH, LEVELS
     full = {"cifar10": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,)),
             "cond-ve": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,), fourier=True, classes=10),
             "ffhq": dict(res=64, channels=128, mult=(1, 2, 2, 2), blocks=4, attention=(16,))}
     precond = {"vp": "VPPrecond", "ve": "VEPrecond", "iddpm": "iDDPMPrecond"}.get(kind, "EDMPrecond")
     HOLLOW, FRESH = kind in full, kind == "fresh"
+    LEVELS = {"narrow": (0.05, 20), "backwards": (20, 0.05)}.get(kind, LEVELS)
     ema = network(**full[kind]) if HOLLOW else network(classes=10 if kind == "cond" else 0, precond=precond,
                                                        fourier=kind in ("ncsnpp", "cond", "ve"))
     inner = modules_of(modules_of(ema)["model"])

@@ -26,7 +26,8 @@ static double expected(const char *name, int64_t i) {
 }
 
 /* Every tensor arrives bit for bit under its own name, and the file is a model that loads. */
-static void network(const char *kind, int protocol, hkd_arch arch, int classes, hkd_precond precond) {
+static void network(const char *kind, int protocol, hkd_arch arch, int classes, hkd_precond precond, double sigma_min,
+                    double sigma_max) {
     char pickle[1024], path[1024];
     hkd_device *dev;
     hkd_model *m = NULL;
@@ -40,6 +41,8 @@ static void network(const char *kind, int protocol, hkd_arch arch, int classes, 
               kind);
         CHECK(m->config.augment_dim == 9 && m->config.img_resolution == 16 && m->config.dropout == 0.13, "%s: configuration",
               kind);
+        CHECK(m->config.sigma_min == sigma_min && m->config.sigma_max == sigma_max, "%s: levels %g to %g", kind,
+              m->config.sigma_min, m->config.sigma_max);
         for (int i = 0; i < m->weights->count; i++) {
             const hkd_weight *w = &m->weights->item[i];
             const int64_t n = hkd_count(&w->value.shape);
@@ -84,6 +87,7 @@ static void refused(void) {
     if (make(pickle, "missing", 4)) program_refuses(3, "map_layer1.weight' is missing", "convert %s %s", pickle, path);
     if (make(pickle, "shape", 4)) program_refuses(3, "map_layer1.weight' has another shape", "convert %s %s", pickle, path);
     if (make(pickle, "lies", 4)) program_refuses(3, "is missing", "convert %s %s", pickle, path);
+    if (make(pickle, "backwards", 4)) program_refuses(3, "from 0 to below sigma_max", "convert %s %s", pickle, path);
     CHECK(!exists(path), "a refused file leaves something behind");
     CHECK(!exists("HKD_PICKLE_WAS_RUN") && !exists("HKD_SOURCE_WAS_RUN"), "the pickle was executed");
 }
@@ -224,12 +228,13 @@ void test_convert(void) {
         test_skip("pickled EDM networks", "no python3 here, or not run from the project's folder");
         return;
     }
-    network("ddpmpp", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_EDM);
-    network("ncsnpp", 5, HKD_ARCH_NCSNPP, 0, HKD_PRECOND_EDM);
-    network("cond", 2, HKD_ARCH_NCSNPP, 10, HKD_PRECOND_EDM);
-    network("vp", 3, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_VP);
-    network("ve", 4, HKD_ARCH_NCSNPP, 0, HKD_PRECOND_VE);
-    network("iddpm", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_IDDPM);
+    network("ddpmpp", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_EDM, 0.002, 80);
+    network("ncsnpp", 5, HKD_ARCH_NCSNPP, 0, HKD_PRECOND_EDM, 0.002, 80);
+    network("cond", 2, HKD_ARCH_NCSNPP, 10, HKD_PRECOND_EDM, 0.002, 80);
+    network("vp", 3, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_VP, 0.002, 80);
+    network("ve", 4, HKD_ARCH_NCSNPP, 0, HKD_PRECOND_VE, 0.02, 80);
+    network("iddpm", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_IDDPM, 0.0064, 80);
+    network("narrow", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_EDM, 0.05, 20);
     published_size("cifar10", 417, 55733891);
     published_size("cond-ve", 424, 56400643);
     published_size("ffhq", 541, 61805571);

@@ -169,6 +169,10 @@ static void label_files(void) {
         {"{\"labels\": [[\"a\", 1, 2]]}", false}, {"{\"labels\": [[1, 1]]}", false}, {"{\"labels\": [\"a\"]}", false},
         {"{\"labels\": {}}", false}, {"{\"labels\": [[\"a\", [0.5]]]}", false},
         {"{\"labels\": [[\"a\", 0], [\"a\", 1]]}", false},
+        {"{\"labels\": [[\"b\", [0, 1.0]], [\"a\", [1, 0]]]}", true}, {"{\"labels\": [[\"a\", []]]}", false},
+        {"{\"labels\": [[\"a\", [0, 1]], [\"b\", [1]]]}", false}, {"{\"labels\": [[\"a\", [1, 0]], [\"b\", 1]]}", false},
+        {"{\"labels\": [[\"a\", [1, 1]]]}", false}, {"{\"labels\": [[\"a\", [0, 0]]]}", false},
+        {"{\"labels\": [[\"a\", [\"1\"]]]}", false},
         {"[]", false}, {"", false}, {"{\"labels\": [[\"a\", 99999999999]]}", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -177,6 +181,13 @@ static void label_files(void) {
         CHECK(status == (cases[i].accept ? HKD_OK : HKD_BAD_FILE), "%s: status %d", cases[i].text, (int)status);
         hkd_labels_free(&found);
     }
+    static const char vectors[] = "{\"labels\": [[\"b\", [0, 0, 1, 0]], [\"a\", [0, 1, 0, 0]]]}";
+    hkd_labels found;
+    int a = -1, b = -1;
+    if (!CHECK(!hkd_labels_parse(&found, "dataset.json", vectors, strlen(vectors)), "%s", hkd_last_error())) return;
+    CHECK(!hkd_labels_find(&a, &found, "", "a") && !hkd_labels_find(&b, &found, "", "b") && a == 1 && b == 2 &&
+              found.classes == 4, "vectors as labels: %d %d of %d classes", a, b, found.classes);
+    hkd_labels_free(&found);
 }
 
 #if defined(HKD_ZIP) && defined(HKD_PNG)

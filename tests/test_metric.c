@@ -255,10 +255,27 @@ static void image_spectrum(void) {
     CHECK(share[0] + share[1] + share[2] == 0, "rounding errors of a constant image reported as structure");
 }
 
+/* Seeds come in any order; what touches is one range, what overlaps is refused and changes nothing, also at 2^64 - 1. */
+static void seed_sets(void) {
+    hkd_seed_set s = {0};
+    CHECK(!hkd_seed_set_add(&s, 10, 19) && !hkd_seed_set_add(&s, UINT64_MAX, UINT64_MAX) && !hkd_seed_set_add(&s, 0, 0) &&
+              !hkd_seed_set_add(&s, 30, 39) && s.count == 4, "%d ranges", (int)s.count);
+    static const uint64_t taken[][2] = {{0, 5}, {5, 10}, {19, 25}, {12, 13}, {0, UINT64_MAX}, {39, 39}, {40, UINT64_MAX}};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        CHECK(hkd_seed_set_add(&s, taken[i][0], taken[i][1]) == HKD_CHECK_FAILED && s.count == 4, "overlap %d", (int)i);
+    CHECK(!hkd_seed_set_add(&s, 20, 29) && s.count == 3, "a gap was closed: %d ranges", (int)s.count);
+    CHECK(!hkd_seed_set_add(&s, 1, 1) && s.count == 3 && s.range[0].last == 1, "grown at its end");
+    CHECK(!hkd_seed_set_add(&s, 9, 9) && s.count == 3 && s.range[1].first == 9 && s.range[1].last == 39, "grown at its begin");
+    CHECK(!hkd_seed_set_add(&s, 40, UINT64_MAX - 1) && s.count == 2 && s.range[1].last == UINT64_MAX, "up to the last seed");
+    CHECK(!hkd_seed_set_add(&s, 2, 8) && s.count == 1 && s.range[0].first == 0, "all seeds");
+    hkd_seed_set_free(&s);
+}
+
 void test_metric(void) {
     normals(rows, COUNT * DIM, 0);
     moments_are_sound();
     moments_merge();
+    seed_sets();
     frechet(hkd_singular_values);
     frechet(hkd_fast_singular_values);
     same_singular_values();

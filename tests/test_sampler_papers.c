@@ -1,8 +1,10 @@
+#include "rng.h"
 #include "sampler_papers.h"
 #include "teacher.h"
 #include "test.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +62,50 @@ static void ablation_orders(void) {
                       "clock %d, scaling %d, alpha %g: errors %g, %g: order %g, expected %g", c,
                       scaling, alphas[a], coarse, fine, log2(coarse / fine), order);
             }
+}
+
+/* The step to 0 is Euler's in the clock's time t, which ends at the denoiser's image d for sigma = t alone. sigma = sqrt(t)
+ * goes half the way there. VP: y = s x moves by -t (s'/s y + s sigma'/sigma (x - d)), sigma' = beta (1 + sigma^2) / (2 sigma),
+ * s'/s = -beta / 2, beta = 0.1 + 19.9 t. */
+static double last_step(hkd_schedule_kind kind, double x, double d, double sigma) {
+    if (kind == HKD_SCHEDULE_VE) return (x + d) / 2;
+    if (kind != HKD_SCHEDULE_VP) return d;
+    const double t = 1e-3, beta = 0.1 + 19.9 * t, s = 1 / sqrt(1 + sigma * sigma);
+    return s * x + t * beta / 2 * s * (x - (1 + sigma * sigma) / (sigma * sigma) * (x - d));
+}
+
+/* Largest error of a discretisation with its own clock and scaling: the exact flow to the last level, then the step to 0. */
+static double discretisation_error(hkd_schedule_kind kind, int64_t n, double alpha) {
+    static const hkd_clock own[] = {HKD_CLOCK_LINEAR, HKD_CLOCK_VP, HKD_CLOCK_VE, HKD_CLOCK_LINEAR};
+    const hkd_schedule schedule = hkd_schedule_default(kind);
+    const hkd_ablation_options o = {.clock = own[kind], .vp_scaling = kind == HKD_SCHEDULE_VP, .vp = hkd_vp_default,
+                                    .alpha = alpha};
+    hkd_gaussian g = data();
+    hkd_sampling s = deterministic(&g);
+    double *grid = malloc((size_t)(n + 1) * sizeof *grid), x[SIZE], end[SIZE], exact[SIZE];
+    CHECK(!hkd_schedule_grid(grid, n, &schedule), "%s", hkd_last_error());
+    memcpy(x, start, sizeof x);
+    hkd_gaussian_flow(end, start, grid[n - 1], grid[0], &g, 1, SIZE);
+    hkd_denoise_gaussian(&g, exact, end, grid[n - 1], 1, SIZE);
+    for (int i = 0; i < SIZE; i++) exact[i] = last_step(kind, end[i], exact[i], grid[n - 1]);
+    CHECK(!hkd_sample_ablation(&s, x, grid, n, &o), "%s", hkd_last_error());
+    CHECK(s.nfe == (alpha > 0 ? 2 * n - 1 : n), "%d evaluations for %d steps", (int)s.nfe, (int)n);
+    free(grid);
+    return distance(x, exact);
+}
+
+/* Each of the four discretisations converges to where its exact flow and its last step end: Euler's error halves with the step,
+ * a quarter of Heun's is left (iDDPM has 1000 levels, so that its halved steps are not quite that). Catches a grid that ends
+ * elsewhere, a wrong derivative of sigma or s, another clock than the grid's in the last step, and a last step of order 2. */
+static void discretisations(void) {
+    static const char *const name[] = {"EDM", "VP", "VE", "iDDPM"};
+    for (int kind = 0; kind < 4; kind++)
+        for (int second = 0; second < 2; second++) {
+            const double coarse = discretisation_error((hkd_schedule_kind)kind, 251, second);
+            const double fine = discretisation_error((hkd_schedule_kind)kind, 501, second), order = second ? 2 : 1;
+            CHECK(fabs(log2(coarse / fine) - order) < 0.1, "%s, alpha %d: errors %g, %g: order %g", name[kind], second, coarse,
+                  fine, log2(coarse / fine));
+        }
 }
 
 /* Linear clock, no scaling, alpha 1 is EDM's own Heun sampler, alpha 0 its Euler, with churn or without. */
@@ -188,6 +234,68 @@ static void ancestral(void) {
     free(x);
 }
 
+/* DDIM between Euler and ancestral sampling, as its authors write it on y = x sqrt(abar), Eq. 12 and 16:
+ *   y' = sqrt(abar') x0 + sqrt(1 - abar' - s^2) eps + s z,  s = eta sqrt((1 - abar') / (1 - abar)) sqrt(1 - abar / abar') */
+static moments ddim_recursion(const double *sigma, int64_t steps, double v, double eta) {
+    moments y = {0, 1 - 1 / (1 + sigma[0] * sigma[0])};
+    for (int64_t i = 0; i < steps; i++) {
+        const double abar = 1 / (1 + sigma[i] * sigma[i]), after = 1 / (1 + sigma[i + 1] * sigma[i + 1]);
+        const double s = eta * sqrt((1 - after) / (1 - abar)) * sqrt(1 - abar / after);
+        const double k = abar * v / (abar * v + 1 - abar); /* x0 = centre + k (y / sqrt(abar) - centre) */
+        const double on_x0 = sqrt(after), on_eps = sqrt(1 - after - s * s) / sqrt(1 - abar); /* eps ~ y - sqrt(abar) x0 */
+        const double gain = on_x0 * k / sqrt(abar) + on_eps * (1 - k), shift = (on_x0 - on_eps * sqrt(abar)) * (1 - k) * centre;
+        y.m = gain * y.m + shift;
+        y.v = gain * gain * y.v + s * s;
+    }
+    return y;
+}
+
+/* The same step on an image of one number, with the sampler's own noise. */
+static void ddim_path(double eta) {
+    enum { STEPS = 6 };
+    const double v = 0.3;
+    const uint64_t seed = 11;
+    const hkd_schedule schedule = hkd_schedule_default(HKD_SCHEDULE_EDM);
+    hkd_gaussian g = round_cloud(v);
+    double grid[STEPS + 1], x = 55;
+    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = 1, .size = 1, .seeds = &seed};
+    hkd_schedule_grid(grid, STEPS, &schedule);
+    double y = x / sqrt(1 + grid[0] * grid[0]);
+    for (int i = 0; i < STEPS; i++) {
+        const double abar = 1 / (1 + grid[i] * grid[i]), after = 1 / (1 + grid[i + 1] * grid[i + 1]);
+        const double share = eta * sqrt((1 - after) / (1 - abar)) * sqrt(1 - abar / after);
+        const double x0 = centre + abar * v / (abar * v + 1 - abar) * (y / sqrt(abar) - centre);
+        const double eps = (y - sqrt(abar) * x0) / sqrt(1 - abar);
+        double z;
+        hkd_random_normals(&z, 0, 1, &(hkd_stream){.seed = seed, .purpose = HKD_FOR_CHURN, .draw = (uint32_t)i});
+        y = sqrt(after) * x0 + sqrt(1 - after - share * share) * eps + share * z;
+    }
+    CHECK(!hkd_sample_ddim(&s, &x, grid, STEPS, eta), "%s", hkd_last_error());
+    CHECK(fabs(x - y) < 1e-12, "DDIM with eta %g: %.15g, its definition gives %.15g", eta, x, y);
+}
+
+/* Catches eta that is squared or applied to the wrong root, noise of the wrong share, and noise in the step to the image. */
+static void between(void) {
+    const double v = 0.3;
+    double grid[7], *x = malloc(SAMPLES * sizeof *x);
+    uint64_t *seeds = malloc(IMAGES * sizeof *seeds);
+    hkd_gaussian g = round_cloud(v);
+    const hkd_schedule schedule = {HKD_SCHEDULE_EDM, 0.02, 80, 7};
+    hkd_schedule_grid(grid, 6, &schedule);
+    for (int k = 1; k < 4; k++) {
+        const double eta = 0.3 * k;
+        ddim_path(eta);
+        char what[40];
+        hkd_sampling s = crowd(&g, seeds, x, grid[0]);
+        const moments expected = ddim_recursion(grid, 6, v, eta);
+        snprintf(what, sizeof what, "DDIM, eta %g", eta);
+        CHECK(!hkd_sample_ddim(&s, x, grid, 6, eta) && s.nfe == 6, "%s", hkd_last_error());
+        compare(what, x, expected);
+    }
+    free(seeds);
+    free(x);
+}
+
 /* Euler-Maruyama of the reverse SDE dy = (-f y + g^2 score) dt + g dw, written for a Gaussian: y ~ N(a centre, a^2 v + b^2).
  * The table of f, g, a and b^2 stands here a second time. Many steps bring the data's own moments back. */
 static moments sde_recursion(int64_t steps, double v, const hkd_sde_options *o) {
@@ -292,10 +400,12 @@ static void runge_kutta(void) {
 
 void test_sampler_papers(void) {
     ablation_orders();
+    discretisations();
     ablation_is_edm();
     ablation_refuses();
     ddim_is_euler();
     ancestral();
+    between();
     score_sde();
     corrector();
     runge_kutta();

@@ -86,6 +86,31 @@ static void ends(const char *model, const char *teacher) {
     CHECK(strstr(program_out(), "latents"), "no table: %s", program_out());
 }
 
+/* --class is the class of `hkd sample`, of the model's path and of the teacher's. */
+static void classes(const char *unconditional) {
+    char model[512], teacher[512], path[512], one[512], heun[512];
+    const hkd_config c = small_config(true, 3), d = small_config(false, 3);
+    snprintf(model, sizeof model, "%s", scratch("class_model.safetensors"));
+    snprintf(teacher, sizeof teacher, "%s", scratch("class_teacher.safetensors"));
+    snprintf(path, sizeof path, "%s", scratch("t.safetensors"));
+    snprintf(one, sizeof one, "%s", scratch("one.safetensors"));
+    snprintf(heun, sizeof heun, "%s", scratch("heun.safetensors"));
+    small_model_file(model, &c);
+    small_model_file(teacher, &d);
+    CHECK(program("trajectory --device ref --model %s --teacher %s --seeds 5,8 --steps 6 --times 1,0.6,0 --class 2 --out %s",
+                  model, teacher, path) == 0, "%s", program_err());
+    CHECK(program("sample --device ref --model %s --seeds 5,8 --class 2 --out %s", model, one) == 0, "%s", program_err());
+    CHECK(program("sample --device ref --model %s --seeds 5,8 --class 2 --steps 6 --out %s", teacher, heun) == 0, "%s",
+          program_err());
+    same(path, "decoded", 2, one, "the path does not end in the sample of its class");
+    double *states = tensor_in_file(path, "teacher", NULL, NULL), *want = tensor_in_file(heun, "x", NULL, NULL), worst = 0;
+    for (int i = 0; states && want && i < N * SIZE; i++) worst = fmax(worst, fabs(states[2 * N * SIZE + i] - want[i]));
+    CHECK(states && want && worst < 1e-9, "the teacher's path is not that of its class, by %g", worst);
+    free(states), free(want);
+    program_refuses(2, "--class 3", "trajectory --model %s --class 3", model);
+    program_refuses(2, "the model has no classes", "trajectory --model %s --class 0", unconditional);
+}
+
 void test_trajectory(void) {
     char model[512], teacher[512];
     const hkd_config c = small_config(true, 0), d = small_config(false, 0);
@@ -95,6 +120,7 @@ void test_trajectory(void) {
     small_model_file(teacher, &d);
     through_levels();
     ends(model, teacher);
+    classes(model);
     program_refuses(2, "outside [0, 1]", "trajectory --model %s --times 1:-0.5:4", model);
     program_refuses(2, "expected to decrease", "trajectory --model %s --times 0,1", model);
     program_refuses(2, "no Koopman operators", "trajectory --model %s", teacher);

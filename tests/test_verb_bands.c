@@ -122,6 +122,29 @@ static void verb(const char *model) {
     free(all), free(x);
 }
 
+/* --class is the class of `hkd sample`. */
+static void classes(const char *unconditional) {
+    char model[512];
+    const hkd_config c = small_config(true, 3);
+    snprintf(model, sizeof model, "%s", scratch("class_model.safetensors"));
+    small_model_file(model, &c);
+    double *x[2];
+    CHECK(program("bands --device ref --model %s --seeds 0-1 --times 0 --class 2 --out %s", model,
+                  scratch("bands.safetensors")) == 0, "%s", program_err());
+    double *all = tensor_in_file(scratch("bands.safetensors"), "all", NULL, NULL);
+    for (int k = 0; k < 2; k++) {
+        CHECK(program("sample --device ref --model %s --seeds 0-1 --class %d --out %s", model, 2 - k,
+                      scratch("s.safetensors")) == 0, "%s", program_err());
+        x[k] = tensor_in_file(scratch("s.safetensors"), "x", NULL, NULL);
+    }
+    if (all && x[0] && x[1])
+        CHECK(!memcmp(all, x[0], N * SIZE * sizeof *all) && memcmp(all, x[1], N * SIZE * sizeof *all),
+              "all bands at time 0 are not the sample of their class");
+    free(all), free(x[0]), free(x[1]);
+    program_refuses(2, "--class 3", "bands --model %s --class 3", model);
+    program_refuses(2, "the model has no classes", "bands --model %s --class 0", unconditional);
+}
+
 void test_verb_bands(void) {
     char path[512];
     const hkd_config c = small_config(true, 0);
@@ -134,6 +157,7 @@ void test_verb_bands(void) {
         return;
     masks(m);
     verb(path);
+    classes(path);
     program_refuses(2, "outside [0, 1]", "bands --model %s --times 1,1.5", path);
     program_refuses(2, "reversed", "bands --model %s --band 0:1/3,2/3:1/3", path);
     program_refuses(2, "cannot write", "bands --model %s --csv %s", path, scratch("no/such/dir.csv"));

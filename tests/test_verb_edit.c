@@ -185,6 +185,33 @@ static void bad_input(const char *model, const char *plain) {
     CHECK(!hkd_exists(out), "a refused edit left a file");
 }
 
+static bool is_sample(const char *model, const char *name, const char *seeds, int label) {
+    CHECK(program("sample --device ref --model %s --seeds %s --class %d --out %s", model, seeds, label,
+                  scratch("c.safetensors")) == 0, "%s", program_err());
+    double *x = tensor_in_file(scratch("e.safetensors"), name, NULL, NULL);
+    double *want = tensor_in_file(scratch("c.safetensors"), "x", NULL, NULL);
+    const bool same = x && want && !memcmp(x, want, N * SIZE * sizeof *x);
+    free(x), free(want);
+    return same;
+}
+
+/* --class and --reference-class are the classes of `hkd sample`. Catches one that goes to both, or to none. */
+static void classes(const char *plain) {
+    char path[512];
+    const hkd_config c = small_config(true, 3);
+    snprintf(path, sizeof path, "%s", scratch("classes.safetensors"));
+    small_model_file(path, &c);
+    CHECK(program("edit --device ref --model %s --seeds 3,9 --reference-seeds 5,1 --class 2 --reference-class 0 --out %s", path,
+                  scratch("e.safetensors")) == 0, "%s", program_err());
+    CHECK(is_sample(path, "image", "3,9", 2), "the images are not of class 2");
+    CHECK(is_sample(path, "reference", "5,1", 0), "the references are not of class 0");
+    CHECK(!is_sample(path, "image", "3,9", 0), "the class has no effect");
+    program_refuses(2, "--class 3", "edit --model %s --seeds 3 --reference-seeds 5 --class 3 --out %s", path,
+                    scratch("no.safetensors"));
+    program_refuses(2, "the model has no classes", "edit --model %s --seeds 3 --reference-seeds 5 --class 0 --out %s", plain,
+                    scratch("no.safetensors"));
+}
+
 void test_verb_edit(void) {
     char path[512], plain[512];
     snprintf(path, sizeof path, "%s", scratch("edit.safetensors"));
@@ -200,6 +227,7 @@ void test_verb_edit(void) {
     noised_picture(path, m);
     sheets(path);
     control(path);
+    classes(path);
     bad_input(path, plain);
     hkd_model_free(m);
     hkd_device_close(dev);

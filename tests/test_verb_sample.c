@@ -1,6 +1,7 @@
 /* hkd sample: images depend on their seed alone, ends of paths are one-step samples, several steps follow their definition. */
 #include "generate.h"
 #include "image.h"
+#include "npy.h"
 #include "program.h"
 #include "rng.h"
 #include "scratch.h"
@@ -88,8 +89,39 @@ static void two_steps(void) {
     for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(got[i] - d[i]));
     CHECK(worst < 1e-12, "two steps differ from their definition by %g", worst);
     same(got, named, 1, "--times 0.5 is not the even grid of two steps");
+    char words[128]; /* the same start as a level */
+    snprintf(words, sizeof words, "--class 1 --seeds 9 --levels %.17g", half);
+    double *level = sample_of("ref", hkd, words, 1);
+    same(got, level, 1, "--levels of the middle is not --times 0.5");
+    free(level);
     free(got);
     free(named);
+    hkd_model_free(m);
+    hkd_device_close(dev);
+}
+
+/* ECT's sampler written out: x = f(80 n), x = f(x + 0.821 z) without a correction, unclipped, with c_skip and c_out that are
+ * exact at 0.003. Catches the floor of consistency models, a clip, and the levels of a schedule. */
+static void ect(void) {
+    hkd_device *dev;
+    hkd_model *m = load(teacher, &dev);
+    if (!m) return;
+    const double sigma[2] = {80, 0.821}, eps = 0.003, sd = 0.5;
+    double x[SIZE], z[SIZE], f[SIZE], label[CLASSES] = {1};
+    hkd_random_normals(x, 0, SIZE, &(hkd_stream){.seed = 4, .purpose = HKD_FOR_LATENTS});
+    hkd_random_normals(z, 0, SIZE, &(hkd_stream){.seed = 4, .purpose = HKD_FOR_CHURN, .draw = 1});
+    for (int k = 0; k < 2; k++) {
+        const double from = sigma[k] - eps;
+        for (int i = 0; i < SIZE; i++) x[i] = k ? x[i] + sigma[k] * z[i] : sigma[k] * x[i];
+        hkd_model_denoise(m, NULL, f, &(hkd_model_input){.n = 1, .x = x, .sigma = sigma + k, .class_labels = label});
+        for (int i = 0; i < SIZE; i++)
+            x[i] = sd * sd * x[i] / (from * from + sd * sd) + from * sd * f[i] / sqrt(sigma[k] * sigma[k] + sd * sd);
+    }
+    double *got = sample_of("ref", teacher, "--sampler consistency --levels 0.821 --floor 0 --boundary 0.003 --clip no "
+                            "--seeds 4 --class 0", 1), worst = 0;
+    for (int i = 0; i < SIZE; i++) worst = fmax(worst, fabs(got[i] - x[i]));
+    CHECK(worst < 1e-12, "ECT's two steps differ from their definition by %g", worst);
+    free(got);
     hkd_model_free(m);
     hkd_device_close(dev);
 }
@@ -114,6 +146,15 @@ static void latents(void) {
     double *from_file = sample_of("ref", teacher, words, 3),
            *from_seeds = sample_of("ref", teacher, "--steps 4 --seeds 0-2", 3);
     same(from_file, from_seeds, 3, "the normals of the seeds, given in a file, make other images");
+    char npy[512]; /* classes are then those of the seeds 0, 1, 2 */
+    snprintf(npy, sizeof npy, "%s", scratch("latents.npy"));
+    CHECK(!hkd_npy_write(npy, &t[0].shape, HKD_DOUBLE, n, HKD_F64), "%s", hkd_last_error());
+    snprintf(words, sizeof words, "--steps 4 --latents %s", npy);
+    double *from_npy = sample_of("ref", teacher, words, 3);
+    same(from_npy, from_seeds, 3, "the normals of the seeds, given as .npy, make other images");
+    free(from_npy);
+    program_refuses(3, "'latents' is [3,3,8,8], expected [2,3,8,8]", "sample --model %s --seeds 0-1 --latents %s --out %s",
+                    teacher, npy, scratch("no.png"));
     free(from_file);
     free(from_seeds);
     program_refuses(3, "'latents' is [3,3,8,8], expected [2,3,8,8]", "sample --model %s --seeds 0-1 --latents %s --out %s",
@@ -261,6 +302,69 @@ static void sharded(void) {
     program_refuses(2, "--shard is for", "sample --model %s --shard 0/2 --out %s", hkd, scratch("no.png"));
 }
 
+static void same_files(const char *p, const char *q, const char *what) {
+    unsigned char *x = NULL, *y = NULL;
+    size_t n = 0, m = 0;
+    CHECK(!hkd_read_file(&x, &n, p, 1 << 26) && !hkd_read_file(&y, &m, q, 1 << 26), "%s", hkd_last_error());
+    CHECK(x && y && n == m && !memcmp(x, y, n), "%s", what);
+    free(x);
+    free(y);
+}
+
+/* Parts of a run, one of them empty, joined in any order are its file: tensors, seeds beyond 2^53 and metadata. Catches an
+ * order by arguments, a seed that went through a double, and a trace of the parts. */
+static void joined(void) {
+    char whole[512], part[5][512], all[512];
+    static const char seeds[] = "0-99,9007199254740993,18446744073709551600-18446744073709551615,200-249";
+    snprintf(whole, sizeof whole, "%s", scratch("one_run.safetensors"));
+    snprintf(all, sizeof all, "%s", scratch("joined.safetensors"));
+    CHECK(program("sample --model %s --seeds %s --out %s", hkd, seeds, whole) == 0, "%s", program_err());
+    for (int i = 0; i < 5; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "part%d.safetensors", i);
+        snprintf(part[i], sizeof part[i], "%s", scratch(name));
+        if (i < 4) CHECK(program("sample --model %s --seeds %s --shard %d/4 --out %s", hkd, seeds, i, part[i]) == 0, "%s",
+                         program_err());
+    }
+    CHECK(program("convert --quiet %s %s %s %s %s", part[2], part[0], part[3], part[1], all) == 0, "%s", program_err());
+    same_files(whole, all, "the joined parts of a run are not its file");
+    program_refuses(2, "but 3 files are given", "convert %s %s %s %s", part[0], part[1], part[2], all);
+    program_refuses(2, "part 1/4, as", "convert %s %s %s %s %s", part[0], part[1], part[1], part[2], all);
+    program_refuses(2, "no part that sample --shard wrote", "convert %s %s %s %s %s", part[0], whole, part[1], part[2], all);
+    CHECK(program("sample --model %s --seeds 0-199 --shard 3/4 --out %s", hkd, part[4]) == 0, "%s", program_err());
+    program_refuses(2, "parts of different runs", "convert %s %s %s %s %s", part[0], part[1], part[2], part[4], all);
+    program_refuses(2, "become a .safetensors file", "convert %s %s", part[0], scratch("joined.npz"));
+}
+
+/* Statistics know the seeds of samples, from a file's `seeds` and from the names of pictures: the same picture does not count
+ * twice, however its files are called and wherever it stands. Numbers that occur twice are no seeds. */
+static void counted_once(void) {
+    char first[512], again[512], folder[512], classes[512], stats[4][512], merged[512];
+    static const char *const name[] = {"first.safetensors", "again.safetensors", "named", "classes"};
+    char *const path[] = {first, again, folder, classes};
+    for (int i = 0; i < 4; i++) {
+        char saved[40];
+        snprintf(path[i], 512, "%s", scratch(name[i]));
+        snprintf(saved, sizeof saved, "seen%d.safetensors", i);
+        snprintf(stats[i], sizeof stats[i], "%s", scratch(saved));
+    }
+    snprintf(merged, sizeof merged, "%s", scratch("seen.safetensors"));
+    CHECK(!program("sample --model %s --seeds 0-63 --out %s", hkd, first), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 128-190,63 --out %s", hkd, again), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 60-65 --out %s", hkd, folder), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 1-2 --out %s/a", hkd, classes), "%s", program_err());
+    CHECK(!program("sample --model %s --seeds 2-3 --out %s/b", hkd, classes), "%s", program_err());
+    for (int i = 0; i < 4; i++)
+        CHECK(!program("eval --metric frechet --offset %d --save-stats %s %s", 64 * i, stats[i], path[i]), "%s", program_err());
+    program_refuses(3, "seeds 63 to 63 are counted already", "eval --metric frechet --save-stats %s %s %s", merged, stats[0],
+                    stats[1]);
+    program_refuses(3, "seeds 60 to 63 are counted already", "eval --metric frechet --save-stats %s %s %s", merged, stats[0],
+                    stats[2]);
+    CHECK(!program("eval --metric frechet --save-stats %s %s %s", merged, stats[1], stats[3]), "%s", program_err());
+    program_refuses(3, "seeds 63 to 63 are counted already", "eval --metric frechet --save-stats %s %s %s",
+                    scratch("twice.safetensors"), merged, stats[1]); /* merging keeps them */
+}
+
 static void bad_input(void) {
     const char *png = scratch("bad.png");
     static const struct {
@@ -271,6 +375,11 @@ static void bad_input(void) {
                  {"--steps 0", "--steps 0"},
                  {"decrease", "--times 0.5,0.7"},
                  {"decrease", "--times 1"},
+                 {"between 0.002 and 80", "--levels 0.001"},
+                 {"between 0.002 and 80", "--levels 80"},
+                 {"decrease", "--levels 1,2"},
+                 {"not both", "--levels 1 --times 0.5"},
+                 {"not 1", "--steps 3 --levels 1"},
                  {"--churn is for", "--churn 3"},
                  {"expected hkd|edm|", "--rng rand"},
                  {"not both", "--noise a --latents b"},
@@ -305,10 +414,13 @@ void test_verb_sample(void) {
     path("ref");
     path("cpu");
     two_steps();
+    ect();
     latents();
     pictures();
     all_samplers();
     foreign();
     sharded();
+    joined();
+    counted_once();
     bad_input();
 }

@@ -1,6 +1,7 @@
 /* hkd convert - weights and arrays from one kind of file into another; nothing in a file is executed. */
 #include "cli.h"
 #include "files.h"
+#include "join.h"
 #include "model_file.h"
 #include "rename.h"
 #include "sha256.h"
@@ -105,8 +106,16 @@ static hkd_status read_all(hkd_tensor_list *list, const hkd_args *a) {
     return status;
 }
 
+static hkd_status join(const hkd_args *a) {
+    if (hkd_given(a, "map")) return hkd_fail(HKD_USAGE, "--map: parts of a run keep their names");
+    const hkd_status status = hkd_join_shards(a->operand, a->operands - 1, target(a));
+    if (!status) hkd_say(a, "%d parts written to %s", a->operands - 1, target(a));
+    return status;
+}
+
 static hkd_status run(const hkd_args *a) {
     hkd_tensor_list list;
+    if (hkd_is_shard(a->operand[0])) return join(a);
     hkd_status status = read_all(&list, a);
     if (!status && hkd_arg(a, "map")) status = hkd_rename_tensors(&list, hkd_arg(a, "map"));
     if (!status) status = write(a, &list);
@@ -120,7 +129,7 @@ const hkd_verb hkd_verb_convert = {
     .operands = "FROM [FROM ...] TO",
     .summary = "weights and arrays between file formats, without running anything from them",
     .least = 2,
-    .most = 9,
+    .most = 1025,
     .option = {{"map", "FILE", NULL,
                 "new names: lines old=new, or start*=new* for all that begin so; nothing after = leaves tensors out. `lpips`: "
                 "from the names of the lpips package to torchvision's"}},
@@ -128,6 +137,7 @@ const hkd_verb hkd_verb_convert = {
                 "convert vgg16.pth vgg.pth lpips.safetensors --map lpips      torchvision's backbone and LPIPS' weights",
                 "convert pt_inception-2015-12-05-6726825d.pth inception.safetensors",
                 "convert cifar10-32x32.npz stats.safetensors",
+                "convert part0.safetensors part1.safetensors all.safetensors  all parts of sample --shard, joined",
                 "convert model.safetensors model.pth                         for torch.load"},
     .run = run,
 };

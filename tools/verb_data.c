@@ -133,7 +133,7 @@ static hkd_status run(const hkd_args *a) {
 const hkd_verb hkd_verb_data = {
     .name = "data",
     .operands = "DATASET",
-    .summary = "describe a data set, or write its images as files or as one sheet",
+    .summary = "describe a data set, or write its images as files or as one sheet; eval --save-stats F.npz has its moments",
     .least = 1,
     .most = 1,
     .option = {{"out", "FILE.png|FILE.zip|DIR", NULL, "where the images go: one sheet, or EDM's files with dataset.json"},

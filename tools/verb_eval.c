@@ -57,6 +57,7 @@ enum { SAVED_EVERY = 2 * BLOCK };
 /* Statistics that grow; with --save-stats they are kept on the way, so that --resume can go on from there. */
 typedef struct {
     const job *j;
+    const hkd_dataset *set;
     hkd_moments *moments;
     int64_t unsaved;
 } growing;
@@ -64,8 +65,9 @@ typedef struct {
 static hkd_status add_rows(void *self, const double *rows, int64_t first, int64_t n) {
     growing *g = self;
     const char *path = hkd_arg(g->j->args, "save-stats");
-    const hkd_status status = hkd_moments_add(g->moments, rows, n);
-    (void)first;
+    const uint64_t *seed = g->set->seed ? g->set->seed + g->j->first + first : NULL;
+    hkd_status status = hkd_moments_add(g->moments, rows, n);
+    for (int64_t i = 0; i < n && seed && !status; i++) status = hkd_moments_add_seeds(g->moments, seed[i], seed[i]);
     if (status || !path || hkd_ends_with(path, ".npz")) return status;
     if ((g->unsaved += n) < SAVED_EVERY || n < BLOCK) return HKD_OK;
     g->unsaved = 0;
@@ -90,7 +92,7 @@ static hkd_status moments_of_pictures(hkd_moments **out, const job *j, const cha
     int64_t first = 0, last = 0, next;
     hkd_status status = hkd_vectors_open(&v, name, j->features, j->side, j->dev);
     if (status) return status;
-    growing g = {.j = j};
+    growing g = {.j = j, .set = v.set};
     status = hkd_arg_shard(&first, &last, j->args, count_of(j, &v));
     next = first;
     if (!status && first == last) status = hkd_fail(HKD_USAGE, "--shard %s: no pictures are left for it", hkd_arg(j->args,
@@ -102,6 +104,9 @@ static hkd_status moments_of_pictures(hkd_moments **out, const job *j, const cha
         status = hkd_moments_new(&rest, v.dim, j->offset + next);
         for (int64_t i = 0; !status && hkd_moments_part_at(*out, i); i++)
             status = hkd_moments_add_part(rest, hkd_moments_part_at(*out, i));
+        const hkd_seed_set *seeds = hkd_moments_seeds(*out);
+        for (size_t i = 0; i < seeds->count && !status; i++)
+            status = hkd_moments_add_seeds(rest, seeds->range[i].first, seeds->range[i].last);
         hkd_moments_free(*out);
         *out = rest;
     }

@@ -78,10 +78,10 @@ static hkd_status read_choices(hkd_sampler_options *o, const hkd_args *a) {
 
 /* What was chosen, for those who look at the pictures later: every option that was given. */
 static void describe(job *j, const hkd_sampler_options *o) {
-    static const char *const names[] = {"times", "disc", "schedule", "scaling", "solver", "churn", "churn-min", "churn-max",
-                                        "churn-noise", "sigma-min", "sigma-max", "rho", "eta", "variance", "sde", "correctors",
-                                        "snr", "tolerance", "boundary", "floor", "clip", "rng", "noise", "class", "decode-at",
-                                        "latents", "math"};
+    static const char *const names[] = {"times", "levels", "disc", "schedule", "scaling", "solver", "churn",
+                                        "churn-min", "churn-max", "churn-noise", "sigma-min", "sigma-max", "rho", "eta",
+                                        "variance", "sde", "correctors", "snr", "tolerance", "boundary", "floor",
+                                        "clip", "rng", "noise", "class", "decode-at", "latents", "math"};
     const hkd_device *dev = j->generator.model->dev;
     int at = snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld device=%s %.*s", hkd_sampler_name[o->kind],
                       (long long)o->steps, dev->kind, (int)strcspn(dev->name, ","), dev->name); /* threads change no byte */
@@ -90,27 +90,37 @@ static void describe(job *j, const hkd_sampler_options *o) {
             at += snprintf(j->settings + at, sizeof j->settings - (size_t)at, " %s=%s", names[i], hkd_arg(j->args, names[i]));
 }
 
+/* --times or --levels: where steps 2, 3, ... start. *starts is NULL without both. */
+static hkd_status read_starts(double **starts, hkd_sampler_options *o, const hkd_args *a) {
+    const char *option = hkd_given(a, "levels") ? "--levels" : "--times", *text = hkd_arg(a, option + 2);
+    size_t count = 0;
+    if (!text) return HKD_OK;
+    if (hkd_given(a, "times") && hkd_given(a, "levels")) return hkd_fail(HKD_USAGE, "--times or --levels, not both");
+    if (o->kind != HKD_ONESTEP && o->kind != HKD_CONSISTENCY)
+        return hkd_fail(HKD_USAGE, "%s is for --sampler onestep and consistency", option);
+    const hkd_status status = hkd_parse_times(starts, &count, option, text);
+    if (!status && hkd_given(a, "steps") && o->steps != (int64_t)count + 1)
+        return hkd_fail(HKD_USAGE, "%s lists the starts of the second step and later: %zu for --steps %lld, not %zu", option,
+                        (size_t)o->steps - 1, (long long)o->steps, count);
+    o->steps = (int64_t)count + 1;
+    o->levels = hkd_given(a, "levels");
+    return status;
+}
+
 static hkd_status read_sampler(job *j, hkd_model *m) {
     const hkd_args *a = j->args;
     int kind = m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN, rng = 0;
-    double *times = NULL;
-    size_t time_count = 0;
+    double *starts = NULL;
     hkd_status status = hkd_given(a, "sampler") ? hkd_arg_choice(&kind, a, "sampler", hkd_sampler_choices) : HKD_OK;
-    const bool one_step = kind == HKD_ONESTEP || kind == HKD_CONSISTENCY;
     hkd_sampler_options o = hkd_sampler_default((hkd_sampler_kind)kind, &m->config);
     if (!status) status = read_numbers(&o, a);
     if (!status) status = read_choices(&o, a);
     if (!status) status = hkd_arg_choice(&rng, a, "rng", HKD_RNG_CHOICES);
-    if (!status && hkd_given(a, "times")) status = hkd_parse_times(&times, &time_count, "--times", hkd_arg(a, "times"));
-    if (!status && times && !one_step) status = hkd_fail(HKD_USAGE, "--times is for --sampler onestep and consistency");
-    if (!status && times && hkd_given(a, "steps") && o.steps != (int64_t)time_count + 1)
-        status = hkd_fail(HKD_USAGE, "--times lists the starts of the second step and later: %zu for --steps %lld, not %zu",
-                          (size_t)o.steps - 1, (long long)o.steps, time_count);
-    if (times) o.steps = (int64_t)time_count + 1;
+    if (!status) status = read_starts(&starts, &o, a);
     if (!status && o.edm.churn > 0 && kind != HKD_HEUN && kind != HKD_EULER && kind != HKD_ABLATION)
         status = hkd_fail(HKD_USAGE, "--churn is for --sampler heun, euler or ablation");
-    if (!status) status = hkd_generator_new(&j->generator, m, &o, times);
-    free(times);
+    if (!status) status = hkd_generator_new(&j->generator, m, &o, starts);
+    free(starts);
     j->generator.rng = (hkd_rng_kind)rng;
     if (!status) describe(j, &o);
     return status;
@@ -192,11 +202,12 @@ static hkd_status check_target(job *j) {
     return status;
 }
 
-/* With --shard the seeds of that shard alone; those of all shards fill the folder. */
+/* With --shard the seeds of that shard alone; those of all shards fill the folder, or their files are joined. */
 static hkd_status keep_shard(job *j) {
     int64_t first, last;
     if (!hkd_given(j->args, "shard")) return HKD_OK;
-    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--shard is for --out DIR without given noise");
+    if (j->target == TO_SHEET || j->latents)
+        return hkd_fail(HKD_USAGE, "--shard is for --out DIR or F.safetensors without given noise");
     const hkd_status status = hkd_arg_shard(&first, &last, j->args, (int64_t)j->count);
     if (status) return status;
     j->count = (size_t)(last - first);
@@ -269,16 +280,25 @@ static hkd_status write_sheet(const job *j) {
     return status;
 }
 
-/* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. */
+/* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. Samples that their seeds alone make have
+ * seeds [images]. */
 static hkd_status write_tensors(const job *j) {
     const hkd_config *c = &j->generator.model->config;
     const bool exact = !strcmp(j->generator.model->dev->kind, "ref");
     const hkd_saved x = {.name = "x", .type = exact ? HKD_DOUBLE : HKD_FLOAT, .as = HKD_F64, .data = j->x,
                          .shape = hkd_shape_of(4, (int64_t)j->count * pictures(j), (int64_t)c->img_channels,
                                                (int64_t)c->img_resolution, (int64_t)c->img_resolution)};
-    const hkd_metadata about[] = {{"model_sha256", j->sha256}, {"settings", j->settings}, {"seeds", hkd_arg(j->args, "seeds")},
-                                  {"decode_at", hkd_arg(j->args, "decode-at")}};
-    return hkd_safetensors_save(j->out, &x, 1, about, j->times ? 4 : 3);
+    hkd_metadata about[5] = {{"model_sha256", j->sha256}, {"settings", j->settings}, {"seeds", hkd_arg(j->args, "seeds")}};
+    size_t notes = 3;
+    if (j->times) about[notes++] = (hkd_metadata){"decode_at", hkd_arg(j->args, "decode-at")};
+    if (hkd_given(j->args, "shard")) about[notes++] = (hkd_metadata){"shard", hkd_arg(j->args, "shard")};
+    unsigned char *seeds = malloc(8 * j->count + 1);
+    if (!seeds) return hkd_fail(HKD_RESOURCES, "out of memory for %zu seeds", j->count);
+    hkd_stored_encode_u64(seeds, j->seeds, j->count);
+    const hkd_saved t[] = {x, {.name = "seeds", .type = HKD_U64, .shape = hkd_shape_of(1, (int64_t)j->count), .bytes = seeds}};
+    const hkd_status status = hkd_safetensors_save(j->out, t, j->times || j->latents ? 1 : 2, about, notes);
+    free(seeds);
+    return status;
 }
 
 /* ---- the work ------------------------------------------------------------------------------------------------------------ */
@@ -416,6 +436,7 @@ const hkd_verb hkd_verb_sample = {
                 "evaluations:" HKD_SAMPLERS(SAMPLER_HELP)},
                {"steps", "N", NULL, "not given: the sampler's usual number"},
                {"times", "T,T,...", NULL, "onestep, consistency: starts of steps 2, 3, ... (1 noise, 0 data); not given: even"},
+               {"levels", "SIGMA,...", NULL, "the same starts as noise levels (ECT: consistency --levels 0.821 --floor 0)"},
                {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"rng", HKD_RNG_CHOICES, "hkd",
                 "whose noise and class a seed means: this program's, EDM's (torch-cuda of seed mod 2^32), ..."},
@@ -449,7 +470,9 @@ const hkd_verb hkd_verb_sample = {
                {"floor", "SIGMA", NULL, "consistency: the level of what is predicted (not given: sigma_min; ECT 0)"},
                {"clip", "no|yes", NULL, "predictions to [-1, 1] (not given: yes for consistency, no for onestep)"},
                {"batch", "N", "16", "images in one pass; no image depends on it"},
-               {"shard", "I/N", NULL, "--out DIR: part I (from 0) of N of the seeds; all together fill it as one run does"},
+               {"shard", "I/N", NULL,
+                "part I (from 0) of N of the seeds: all together fill --out DIR as one run does; `hkd convert F0 F1 ... "
+                "ALL.safetensors` joins what --out F.safetensors made into one run's file"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
     .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
                 "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",

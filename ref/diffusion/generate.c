@@ -43,8 +43,16 @@ static const double VP_END = 1e-3; /* of VP's time, as in EDM's sampler and in S
 
 static double level(const hkd_config *c, double time) { return hkd_karras_sigma(1 - time, c->sigma_min, c->sigma_max, c->rho); }
 
+/* From sigma_max on; each further step starts at its level, or at its time's. */
 static hkd_status onestep_levels(double *sigma, const hkd_sampler_options *o, const double *times) {
-    for (int64_t i = 0; i < o->steps; i++) {
+    sigma[0] = o->sigma_max;
+    for (int64_t i = 1; i < o->steps && o->levels; i++) {
+        sigma[i] = times[i - 1];
+        if (!(sigma[i] > o->floor && sigma[i] < sigma[i - 1]))
+            return hkd_fail(HKD_USAGE, "levels must lie between %g and %g and decrease; %g does not", o->floor, o->sigma_max,
+                            sigma[i]);
+    }
+    for (int64_t i = 0; i < o->steps && !o->levels; i++) {
         const double time = i && times ? times[i - 1] : 1 - (double)i / (double)o->steps;
         const double before = i < 2 || !times ? 1 : times[i - 2];
         if (i && times && !(time > 0 && time < before))

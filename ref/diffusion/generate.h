@@ -41,6 +41,7 @@ typedef struct {
     double tolerance;                  /* rk45 */
     double boundary;                   /* onestep, consistency: c_skip and c_out are exact at this level; 0: EDM's */
     double floor;                      /* the level of what the model predicts; < 0: sigma_min */
+    bool levels;                       /* the starts of its further steps are noise levels, not times */
     bool clip;
 } hkd_sampler_options;
 
@@ -61,8 +62,8 @@ typedef struct {
     void *watcher;
 } hkd_generator;
 
-/* A one-step model makes its first step from sigma_max; further steps start from `times` [steps - 1] (1 noise, 0 data), or,
- * with NULL, from even times between 1 and 0. The caller frees g->sigma. */
+/* A one-step model makes its first step from sigma_max; further steps start from `times` [steps - 1] (1 noise, 0 data;
+ * with o->levels noise levels), or, with NULL, from even times between 1 and 0. The caller frees g->sigma. */
 hkd_status hkd_generator_new(hkd_generator *g, hkd_model *m, const hkd_sampler_options *o, const double *times);
 
 /* x [n, C, R, R] from the unit normals of each seed, or from `latents` [n, C, R, R]; labels from `class_labels` [n, label_dim],

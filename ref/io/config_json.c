@@ -14,6 +14,14 @@ static json_t *integers(const int *values, int count) {
     return array;
 }
 
+/* Of a denoiser: if its network knows less than the usual range. */
+static void set_range(json_t *o, const hkd_config *c) {
+    const hkd_config usual = hkd_config_default(c->arch);
+    if (c->sigma_min == usual.sigma_min && c->sigma_max == usual.sigma_max) return;
+    json_object_set_new(o, "sigma_min", json_real(c->sigma_min));
+    json_object_set_new(o, "sigma_max", json_real(c->sigma_max));
+}
+
 static void set_hkd_fields(json_t *o, const hkd_config *c) {
     json_object_set_new(o, "hierarchy", json_string(hkd_hierarchy_name(c->hierarchy)));
     json_object_set_new(o, "tie_bottleneck", json_boolean(c->tie_bottleneck));
@@ -40,6 +48,7 @@ hkd_status hkd_config_to_json(char **text, const hkd_config *c) {
     json_object_set_new(o, "precond", json_string(hkd_precond_name(c->precond)));
     json_object_set_new(o, "sigma_data", json_real(c->sigma_data));
     if (c->is_hkd) set_hkd_fields(o, c);
+    else set_range(o, c);
     *text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(o);
     return *text ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for the configuration");

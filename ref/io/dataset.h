@@ -4,8 +4,9 @@
  *   FILE.bin, or a folder with data_batch_*.bin       CIFAR-10, binary version
  *   *-images-idx3-ubyte[.gz], or a folder with train- MNIST; labels lie beside it
  *   FILE.zip                EDM's: PNG files, stored or deflated, with dataset.json
- *   FILE.safetensors        samples: x [N, 1 or 3, R, R] in [-1, 1], as hkd sample writes them
- *   a folder                PNG files anywhere below it, in order of their paths, with dataset.json if there is one
+ *   FILE.safetensors        samples: x [N, 1 or 3, R, R] in [-1, 1] and perhaps seeds [N], as hkd sample writes them
+ *   a folder                PNG files anywhere below it, in order of their paths, with dataset.json if there is one;
+ *                           without it, names that are different numbers (000042.png) are seeds
  *
  * All images of a set are square, of one size, gray or RGB. Nothing is trusted: a malformed set is HKD_BAD_FILE with one line.
  */
@@ -24,6 +25,7 @@ struct hkd_dataset {
     /* The implementation. `image` holds [resolution, resolution, channels] and is already allocated. */
     hkd_status (*get)(hkd_dataset *set, int64_t index, hkd_image *image, int *label);
     void (*close)(void *state);
+    const uint64_t *seed;           /* [count]: the images are samples from these seeds; NULL: unknown */
     void *state;
 };
 
@@ -49,6 +51,7 @@ hkd_status hkd_open_samples(hkd_dataset *set);
 hkd_status hkd_open_idx_files(hkd_dataset *set, hkd_file *images, hkd_file *labels);
 
 /* ---- dataset.json: {"labels": [["00000/img00000000.png", 3], ...]} or {"labels": null} --------------------------------- */
+/* A label may be a vector of zeros with a single 1, which is its class. */
 
 typedef struct {
     size_t count;

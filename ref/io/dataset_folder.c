@@ -11,12 +11,14 @@ typedef struct {
     char **name; /* relative to root, sorted */
     size_t count, room;
     hkd_labels labels;
+    uint64_t *seed; /* of each image; NULL: the names are none */
 } folder;
 
 static void close_folder(void *state) {
     folder *f = state;
     hkd_names_free(f->name, f->count);
     hkd_labels_free(&f->labels);
+    free(f->seed);
     free(f);
 }
 
@@ -96,6 +98,45 @@ static hkd_status read_labels(folder *f) {
     return status;
 }
 
+/* "00000/000042.png": 42 */
+static bool seed_of_name(uint64_t *seed, const char *name) {
+    const char *slash = strrchr(name, '/'), *c = slash ? slash + 1 : name;
+    *seed = 0;
+    if (*c == '.') return false;
+    for (; *c >= '0' && *c <= '9'; c++) {
+        const uint64_t digit = (uint64_t)(*c - '0');
+        if (*seed > (UINT64_MAX - digit) / 10) return false;
+        *seed = 10 * *seed + digit;
+    }
+    return *c == '.' && c == strrchr(name, '.');
+}
+
+static int by_value(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Numbers that occur twice, in folders of two classes, say, are no seeds; nor are those of a labelled set. */
+static hkd_status read_seeds(folder *f) {
+    uint64_t *seed = malloc((f->count + 1) * sizeof *seed), *sorted = malloc((f->count + 1) * sizeof *seed);
+    if (!seed || !sorted) {
+        free(seed);
+        free(sorted);
+        return hkd_fail(HKD_RESOURCES, "%s: out of memory", f->root);
+    }
+    bool are_seeds = !f->labels.owned;
+    for (size_t i = 0; i < f->count && are_seeds; i++) are_seeds = seed_of_name(&seed[i], f->name[i]);
+    if (are_seeds) {
+        memcpy(sorted, seed, f->count * sizeof *seed);
+        qsort(sorted, f->count, sizeof *sorted, by_value);
+    }
+    for (size_t i = 1; i < f->count && are_seeds; i++) are_seeds = sorted[i - 1] != sorted[i];
+    free(sorted);
+    f->seed = seed;
+    if (!are_seeds) free(seed), f->seed = NULL;
+    return HKD_OK;
+}
+
 static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 hkd_status hkd_open_folder(hkd_dataset *set) {
@@ -110,6 +151,8 @@ hkd_status hkd_open_folder(hkd_dataset *set) {
     if (!status && !f->count) status = hkd_fail(HKD_BAD_FILE, "%s: no PNG files in this folder", set->name);
     if (status) return status;
     qsort(f->name, f->count, sizeof *f->name, by_bytes);
+    if ((status = read_seeds(f))) return status;
+    set->seed = f->seed;
     hkd_image first;
     if ((status = read_image(&first, f, 0))) return status;
     if (first.width != first.height)

@@ -7,12 +7,14 @@ typedef struct {
     hkd_safetensors *st;
     const hkd_safetensor *x;
     double *values; /* of one image */
+    uint64_t *seed; /* NULL: not said */
 } samples;
 
 static void close_samples(void *state) {
     samples *s = state;
     hkd_safetensors_close(s->st);
     free(s->values);
+    free(s->seed);
     free(s);
 }
 
@@ -23,6 +25,18 @@ static hkd_status get(hkd_dataset *set, int64_t index, hkd_image *image, int *la
     if (!status) hkd_image_set(image, s->values);
     *label = -1;
     return status;
+}
+
+static hkd_status read_seeds(hkd_dataset *set, samples *s) {
+    const hkd_safetensor *t = hkd_safetensors_find(s->st, "seeds");
+    if (!t) return HKD_OK;
+    if (t->rank != 1 || t->dim[0] != set->count)
+        return hkd_fail(HKD_BAD_FILE, "%s: tensor 'seeds': expected [%lld], a seed for each image", set->name,
+                        (long long)set->count);
+    s->seed = malloc((size_t)t->count * sizeof *s->seed + 1);
+    if (!s->seed) return hkd_fail(HKD_RESOURCES, "%s: out of memory", set->name);
+    set->seed = s->seed;
+    return hkd_safetensors_read_u64(s->st, t, s->seed);
 }
 
 hkd_status hkd_open_samples(hkd_dataset *set) {
@@ -41,5 +55,5 @@ hkd_status hkd_open_samples(hkd_dataset *set) {
     set->channels = (int)x->dim[1];
     set->resolution = (int)x->dim[2];
     s->values = malloc((size_t)(x->dim[1] * x->dim[2] * x->dim[3]) * sizeof *s->values + 1);
-    return s->values ? HKD_OK : hkd_fail(HKD_RESOURCES, "%s: out of memory", set->name);
+    return s->values ? read_seeds(set, s) : hkd_fail(HKD_RESOURCES, "%s: out of memory", set->name);
 }

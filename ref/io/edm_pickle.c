@@ -101,6 +101,16 @@ static void expect_real(reader *r, const char *key, double value) {
     if (found != value) wrong(r, key, text);
 }
 
+/* Ours, as far as the network knows levels: EDM's sampler narrows its range so. */
+static void read_levels(reader *r, hkd_config *c) {
+    double known[2] = {0, HUGE_VAL};
+    read_real(r, "sigma_min", &known[0]);
+    read_real(r, "sigma_max", &known[1]);
+    if (!(known[0] >= 0 && known[0] < known[1])) wrong(r, "sigma_min", "from 0 to below sigma_max");
+    c->sigma_min = fmax(c->sigma_min, known[0]);
+    c->sigma_max = fmin(c->sigma_max, known[1]);
+}
+
 /* The preconditioner's class, and its constants, which are those of the table that every model here uses. */
 static void read_precond(reader *r, hkd_config *c, const hkd_py *class_name) {
     static const char *const names[] = {"EDMPrecond", "VPPrecond", "VEPrecond", "iDDPMPrecond", NULL};
@@ -118,6 +128,7 @@ static void read_precond(reader *r, hkd_config *c, const hkd_py *class_name) {
     if (c->precond == HKD_PRECOND_VP) expect_real(r, "beta_d", 19.9), expect_real(r, "beta_min", 0.1);
     if (c->precond == HKD_PRECOND_IDDPM) expect_real(r, "C_1", 0.001), expect_real(r, "C_2", 0.008);
     if (c->precond == HKD_PRECOND_VP || c->precond == HKD_PRECOND_IDDPM) expect_real(r, "M", 1000);
+    read_levels(r, c);
 }
 
 static reader object_reader(const char *file, const hkd_py **class_name, const hkd_py *v) {

@@ -8,13 +8,29 @@ static int64_t triangle(int64_t dim) { return dim * (dim + 1) / 2; }
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------- */
 
+/* The ranges as bytes, first and last one after the other; NULL: out of memory. */
+static unsigned char *seed_bytes(const hkd_seed_set *set) {
+    unsigned char *bytes = malloc(16 * set->count + 1);
+    for (size_t i = 0; i < set->count && bytes; i++) {
+        hkd_stored_encode_u64(bytes + 8 * i, &set->range[i].first, 1);
+        hkd_stored_encode_u64(bytes + 8 * (set->count + i), &set->range[i].last, 1);
+    }
+    return bytes;
+}
+
 hkd_status hkd_moments_save(const hkd_moments *m, const char *path, const char *of) {
     const int64_t dim = hkd_moments_dim(m);
     int64_t parts = 0;
     while (hkd_moments_part_at(m, parts)) parts++;
     const size_t room = (size_t)(parts * (2 + dim + triangle(dim)) + 1);
     double *first = malloc(room * sizeof *first), *count = first + parts, *mean = count + parts, *m2 = mean + parts * dim;
-    if (!first) return hkd_fail(HKD_RESOURCES, "%s: out of memory for the statistics", path);
+    const hkd_seed_set *seeds = hkd_moments_seeds(m);
+    unsigned char *ranges = seed_bytes(seeds);
+    if (!first || !ranges) {
+        free(first);
+        free(ranges);
+        return hkd_fail(HKD_RESOURCES, "%s: out of memory for the statistics", path);
+    }
     for (int64_t i = 0; i < parts; i++) {
         const hkd_moments_part *p = hkd_moments_part_at(m, i);
         first[i] = (double)p->first;
@@ -23,14 +39,17 @@ hkd_status hkd_moments_save(const hkd_moments *m, const char *path, const char *
         memcpy(m2 + i * triangle(dim), p->m2, (size_t)triangle(dim) * sizeof *m2);
     }
     const hkd_shape each = hkd_shape_of(1, parts), means = hkd_shape_of(2, parts, dim),
-                    sums = hkd_shape_of(2, parts, triangle(dim));
+                    sums = hkd_shape_of(2, parts, triangle(dim)), known = hkd_shape_of(1, (int64_t)seeds->count);
     const hkd_saved t[] = {{.name = "part.first", .type = HKD_I64, .shape = each, .as = HKD_F64, .data = first},
                            {.name = "part.count", .type = HKD_I64, .shape = each, .as = HKD_F64, .data = count},
                            {.name = "part.mean", .type = HKD_DOUBLE, .shape = means, .as = HKD_F64, .data = mean},
-                           {.name = "part.m2", .type = HKD_DOUBLE, .shape = sums, .as = HKD_F64, .data = m2}};
+                           {.name = "part.m2", .type = HKD_DOUBLE, .shape = sums, .as = HKD_F64, .data = m2},
+                           {.name = "seed.first", .type = HKD_U64, .shape = known, .bytes = ranges},
+                           {.name = "seed.last", .type = HKD_U64, .shape = known, .bytes = ranges + 8 * seeds->count}};
     const hkd_metadata about[] = {{"hkd.statistics", "1"}, {"hkd.of", of}};
-    const hkd_status status = hkd_safetensors_save(path, t, 4, about, 2);
+    const hkd_status status = hkd_safetensors_save(path, t, seeds->count ? 6 : 4, about, 2);
     free(first);
+    free(ranges);
     return status;
 }
 
@@ -60,6 +79,23 @@ static hkd_status add_parts(hkd_moments *m, const hkd_safetensors *st, const hkd
     return status;
 }
 
+static hkd_status add_seeds(hkd_moments *m, const hkd_safetensors *st) {
+    const hkd_safetensor *first = hkd_safetensors_find(st, "seed.first"), *last = hkd_safetensors_find(st, "seed.last");
+    if (!first && !last) return HKD_OK;
+    if (!first || !last || first->rank != 1 || last->rank != 1 || first->count != last->count)
+        return hkd_fail(HKD_BAD_FILE, "%s: seed.first and seed.last contradict each other", hkd_file_name(st->file));
+    const size_t count = (size_t)first->count;
+    uint64_t *seed = malloc(2 * count * sizeof *seed + 1);
+    if (!seed) return hkd_fail(HKD_RESOURCES, "out of memory for the statistics");
+    hkd_status status = hkd_safetensors_read_u64(st, first, seed);
+    if (!status) status = hkd_safetensors_read_u64(st, last, seed + count);
+    for (size_t i = 0; i < count && !status; i++)
+        status = seed[i] > seed[count + i] ? hkd_fail(HKD_CHECK_FAILED, "a range of seeds ends before it begins")
+                                           : hkd_moments_add_seeds(m, seed[i], seed[count + i]);
+    free(seed);
+    return status;
+}
+
 static hkd_status load(hkd_moments **m, const hkd_safetensors *st, const char *of) {
     static const char *const name[] = {"part.first", "part.count", "part.mean", "part.m2"};
     const char *file = hkd_file_name(st->file), *theirs = hkd_safetensors_metadata(st, "hkd.of");
@@ -82,7 +118,8 @@ static hkd_status load(hkd_moments **m, const hkd_safetensors *st, const char *o
     if (hkd_moments_dim(*m) != dim)
         return hkd_fail(HKD_BAD_FILE, "%s: statistics of %lld features, expected %lld", file, (long long)dim,
                         (long long)hkd_moments_dim(*m));
-    const hkd_status status = add_parts(*m, st, t);
+    hkd_status status = add_seeds(*m, st);
+    if (!status) status = add_parts(*m, st, t);
     if (status != HKD_CHECK_FAILED) return status;
     char reason[512];
     snprintf(reason, sizeof reason, "%s", hkd_last_error());

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HEADER = 16 << 20, MAX_DEPTH = 8, MAX_NAME = 1024 };
+enum { MAX_HEADER = 100000000, MAX_DEPTH = 127 }; /* those of the official library */
 
 #define BAD(...) hkd_fail(HKD_BAD_FILE, __VA_ARGS__)
 
@@ -68,28 +68,25 @@ static hkd_status whole_number(uint64_t *out, const json_t *value, const char *f
 }
 
 static hkd_status parse_shape(hkd_safetensor *t, int64_t *dim, const json_t *shape, const char *file) {
-    const uint64_t most = (uint64_t)INT64_MAX / hkd_stored_bits(t->type);
-    uint64_t product = 1; /* of the extents that are not 0: a zero must not hide an overflow of the others */
-    bool empty = false;
+    uint64_t product = 1; /* from the left, as the official library: a zero hides an overflow behind it, not one before it */
     t->dim = dim;
     t->rank = (int)json_array_size(shape);
     for (size_t i = 0; i < json_array_size(shape); i++) {
         uint64_t extent = 0;
         const hkd_status status = whole_number(&extent, json_array_get(shape, i), file, t->name, "shape");
         if (status) return status;
-        if (extent && product > most / extent) return BAD("%s: tensor '%.64s': shape overflows", file, t->name);
+        if (extent && product > UINT64_MAX / extent) return BAD("%s: tensor '%.64s': shape overflows", file, t->name);
         dim[i] = (int64_t)extent;
-        if (extent) product *= extent;
-        else empty = true;
+        product *= extent;
     }
-    t->count = empty ? 0 : product;
+    t->count = product;
+    if (product > UINT64_MAX / hkd_stored_bits(t->type)) return BAD("%s: tensor '%.64s': shape overflows", file, t->name);
     return HKD_OK;
 }
 
 static hkd_status parse_tensor(hkd_safetensor *t, int64_t *dim, const json_t *entry, const char *file) {
     const json_t *type = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape");
     const json_t *offsets = json_object_get(entry, "data_offsets");
-    if (strlen(t->name) > MAX_NAME) return BAD("%s: tensor name '%.64s...' is longer than %d bytes", file, t->name, MAX_NAME);
     if (!json_is_object(entry))
         return BAD("%s: tensor '%.64s': expected an object with dtype, shape and data_offsets", file, t->name);
     if (!json_is_string(type)) return BAD("%s: tensor '%.64s': dtype missing or no string", file, t->name);
@@ -258,4 +255,18 @@ hkd_status hkd_safetensors_read_part(const hkd_safetensors *st, const hkd_safete
 
 hkd_status hkd_safetensors_read(const hkd_safetensors *st, const hkd_safetensor *t, void *to, hkd_dtype as) {
     return hkd_safetensors_read_part(st, t, 0, (size_t)t->count, to, as);
+}
+
+hkd_status hkd_safetensors_read_u64(const hkd_safetensors *st, const hkd_safetensor *t, uint64_t *to) {
+    if (t->type != HKD_U64 && t->type != HKD_I64)
+        return BAD("%s: tensor '%.64s' is %s, expected U64", hkd_file_name(st->file), t->name, hkd_stored_name(t->type));
+    unsigned char chunk[1 << 12];
+    for (size_t done = 0; done < t->count;) {
+        const size_t room = sizeof chunk / 8, n = t->count - done < room ? (size_t)t->count - done : room;
+        const hkd_status status = hkd_file_read(st->file, st->data_offset + t->begin + 8 * done, chunk, 8 * n);
+        if (status) return status;
+        hkd_stored_decode_u64(to + done, chunk, n);
+        done += n;
+    }
+    return HKD_OK;
 }

@@ -1,8 +1,8 @@
 /* safetensors.h - named tensors in one file: 8 bytes header length (little-endian), a JSON header, the data.
  *
- * The reader gives the same verdicts as the official library, with these exceptions, all refused here: a key that occurs twice
- * (also after unescaping), NUL in a name or metadata, names beyond 1024 bytes, a header beyond 16 MiB or nested deeper than 8
- * levels, and an empty tensor whose other extents overflow. The writer's files equal those of Python's save_file.
+ * The reader gives the same verdicts as the official library, with three exceptions, all refused here: a key that occurs twice
+ * (also after unescaping), a tensor in array form, and NUL in a name or metadata. So are numbers that no file of data has:
+ * whole numbers beyond 2^63 - 1, and -0 in a field that is ignored. The writer's files equal those of Python's save_file.
  */
 #ifndef HKD_SAFETENSORS_H
 #define HKD_SAFETENSORS_H
@@ -49,16 +49,20 @@ hkd_status hkd_safetensors_read(const hkd_safetensors *st, const hkd_safetensor 
 hkd_status hkd_safetensors_read_part(const hkd_safetensors *st, const hkd_safetensor *t, uint64_t first, size_t count, void *to,
                                      hkd_dtype as);
 
+/* All elements of a U64 or I64 tensor, exactly. */
+hkd_status hkd_safetensors_read_u64(const hkd_safetensors *st, const hkd_safetensor *t, uint64_t *to);
+
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
 
 /* A tensor to be written. Its values are `data`, or what `fetch` puts into a buffer when their turn comes: a model on a device
- * needs room for one tensor at a time. */
+ * needs room for one tensor at a time. Or `bytes` are its elements as the file has them. */
 typedef struct hkd_saved {
     const char *name;
     hkd_stored type;     /* in the file */
     hkd_shape shape;
     hkd_dtype as;        /* of the values in memory */
     const void *data;    /* NULL: fetch */
+    const unsigned char *bytes;
     hkd_status (*fetch)(void *to, const struct hkd_saved *tensor);
     void *context;       /* for fetch */
 } hkd_saved;

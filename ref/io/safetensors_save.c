@@ -86,7 +86,7 @@ static hkd_status check(const char *path, const hkd_saved **list, size_t count, 
                         size_t metadata_count) {
     for (size_t i = 0; i < count; i++) {
         const hkd_saved *t = list[i];
-        if (!strcmp(t->name, "__metadata__") || strlen(t->name) > 1024 || !is_utf8(t->name))
+        if (!strcmp(t->name, "__metadata__") || !is_utf8(t->name))
             return hkd_fail(HKD_USAGE, "%s: '%.64s' cannot be a tensor's name", path, t->name);
         if (!hkd_shape_valid(&t->shape) || !hkd_stored_convertible(t->type))
             return hkd_fail(HKD_USAGE, "%s: tensor '%.64s' cannot be written: shape or type", path, t->name);
@@ -148,6 +148,7 @@ static hkd_status put_values(hkd_writer *writer, const hkd_saved *t) {
     const size_t host = t->as == HKD_F64 ? sizeof(double) : sizeof(float);
     void *fetched = NULL;
     hkd_status status = HKD_OK;
+    if (t->bytes) return hkd_writer_put(writer, t->bytes, count * each);
     if (!t->data && count) {
         if (!(fetched = malloc(count * host))) return hkd_fail(HKD_RESOURCES, "tensor '%.64s': out of memory", t->name);
         status = t->fetch(fetched, t);

@@ -136,3 +136,11 @@ void hkd_stored_encode(unsigned char *to, hkd_stored type, const void *from, hkd
     else
         for (size_t i = 0; i < count; i++) put_bytes(to + i * n, put((double)((const float *)from)[i], type), n);
 }
+
+void hkd_stored_decode_u64(uint64_t *to, const unsigned char *from, size_t count) {
+    for (size_t i = 0; i < count; i++) to[i] = get_bytes(from + 8 * i, 8);
+}
+
+void hkd_stored_encode_u64(unsigned char *to, const uint64_t *from, size_t count) {
+    for (size_t i = 0; i < count; i++) put_bytes(to + 8 * i, from[i], 8);
+}

@@ -21,5 +21,8 @@ bool hkd_stored_convertible(hkd_stored type);
  * NaN becomes 0. The type must be convertible. */
 void hkd_stored_decode(void *to, hkd_dtype as, const unsigned char *from, hkd_stored type, size_t count);
 void hkd_stored_encode(unsigned char *to, hkd_stored type, const void *from, hkd_dtype as, size_t count);
+/* U64 and I64 without the way through floating point; negative numbers keep their bits. */
+void hkd_stored_decode_u64(uint64_t *to, const unsigned char *from, size_t count);
+void hkd_stored_encode_u64(unsigned char *to, const uint64_t *from, size_t count);
 
 #endif

@@ -14,6 +14,7 @@ struct hkd_moments {
     int64_t open;           /* rows in it */
     hkd_moments_part *part; /* sorted, disjoint */
     int64_t parts, room;
+    hkd_seed_set seeds;
 };
 
 static size_t triangle(int64_t dim) { return (size_t)(dim * (dim + 1) / 2); }
@@ -44,6 +45,7 @@ static void part_free(hkd_moments_part *p) {
 void hkd_moments_free(hkd_moments *m) {
     if (!m) return;
     for (int64_t i = 0; i < m->parts; i++) part_free(&m->part[i]);
+    hkd_seed_set_free(&m->seeds);
     free(m->part);
     free(m->rows);
     free(m);
@@ -180,6 +182,12 @@ hkd_status hkd_moments_add_part(hkd_moments *m, const hkd_moments_part *part) {
     memcpy(p.mean, part->mean, (size_t)m->dim * sizeof *p.mean);
     memcpy(p.m2, part->m2, triangle(m->dim) * sizeof *p.m2);
     return insert(m, p);
+}
+
+const hkd_seed_set *hkd_moments_seeds(const hkd_moments *m) { return &m->seeds; }
+
+hkd_status hkd_moments_add_seeds(hkd_moments *m, uint64_t first, uint64_t last) {
+    return hkd_seed_set_add(&m->seeds, first, last);
 }
 
 static hkd_status check_complete(const hkd_moments *m) {

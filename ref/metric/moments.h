@@ -9,7 +9,7 @@
 #ifndef HKD_MOMENTS_H
 #define HKD_MOMENTS_H
 
-#include "hkd.h"
+#include "seed_set.h"
 
 enum { HKD_MOMENTS_BLOCK = 64 };
 
@@ -36,6 +36,10 @@ const hkd_moments_part *hkd_moments_part_at(const hkd_moments *m, int64_t i);
 /* Take in a copy of a part (from a file or another shard). Overlapping samples, another cut or values that are not finite:
  * HKD_CHECK_FAILED, and m is as before. */
 hkd_status hkd_moments_add_part(hkd_moments *m, const hkd_moments_part *part);
+
+/* The seeds of the samples, as far as they are known. Adding one twice fails as hkd_seed_set_add does. */
+const hkd_seed_set *hkd_moments_seeds(const hkd_moments *m);
+hkd_status hkd_moments_add_seeds(hkd_moments *m, uint64_t first, uint64_t last);
 
 /* mean [dim] and covariance [dim, dim] (divided by n - 1) of all samples, which must be sealed, without a gap, at least 2. */
 hkd_status hkd_moments_finish(double *mean, double *covariance, const hkd_moments *m);

@@ -44,7 +44,7 @@ typedef struct {
     hkd_hierarchy hierarchy;
     bool tie_bottleneck;      /* the bottleneck shares the last skip's operator instead of having its own */
     hkd_time_mode time;
-    double sigma_min, sigma_max, rho;
+    double sigma_min, sigma_max, rho; /* a denoiser's sampler begins with these, too */
     double decoder_sigma;     /* the noise level that the decoder is told */
 } hkd_config;
 

@@ -28,6 +28,7 @@ const char *fuzz_file(const char *name, const uint8_t *bytes, size_t count) {
     while (i < MOST && *path[i] && strcmp(path[i], wanted) != 0) i++;
     if (i == MOST) abort();
     strcpy(path[i], wanted);
+    remove(wanted); /* a new file waits in memory; one that is cut and written again goes to the disk first */
     FILE *f = fopen(path[i], "wb");
     if (!f) abort();
     if (count && fwrite(bytes, 1, count, f) != count) abort();
