@@ -10,6 +10,8 @@
 
 #include "plan.h"
 
+enum { HKD_TRACE_NAME = 96 };
+
 typedef struct {
     char *name;
     hkd_shape shape;
@@ -33,9 +35,8 @@ hkd_status hkd_trace_load(hkd_trace *out, const char *path);
 /* Replace the values by those of another file with the same names. Inputs and weights that it lacks stay, results that it
  * lacks become NULL. */
 hkd_status hkd_trace_values(hkd_trace *t, const char *path);
-/* What a variable is called: its own name, or that of the call that makes it. */
-void hkd_trace_name(char *out, size_t size, const hkd_program *p, hkd_var v);
-char *hkd_trace_calls(const hkd_program *p); /* the text of hkd.calls; NULL: out of memory */
+/* The text of hkd.calls; `name`: of every variable (hkd_var_name). NULL: out of memory. */
+char *hkd_trace_calls(const hkd_program_call *call, int calls, char (*name)[HKD_TRACE_NAME]);
 void hkd_trace_free(hkd_trace *t);
 
 #endif
