@@ -36,6 +36,7 @@ const hkd_op hkd_op_group_norm_silu = {
     .reads_in = 7, /* the normalised x is made again, not kept */
     .weights = 6,
     .in_place = 1,
+    .cheap = true,
     .shape = norm_shape,
 };
 

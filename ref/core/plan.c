@@ -1,13 +1,14 @@
 #include "plan.h"
 
 #include "fused.h"
+#include "remake.h"
 #include "status.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The value or the gradient of one variable: how long it lives and where. */
+/* The value, the gradient or the value made again of one variable: how long it lives and where. */
 typedef struct {
     bool exists;
     int first, last; /* steps, inclusive */
@@ -17,9 +18,12 @@ typedef struct {
     hkd_tensor tensor;
 } cell;
 
+/* On the way back: a call's gradient, or a call once more for a gradient that reads its result. */
+typedef enum { FORWARD, AGAIN, BACKWARD } way;
+
 typedef struct {
     int call;
-    bool backward;
+    way way;
     hkd_call on_device;
 } step;
 
@@ -31,15 +35,22 @@ struct hkd_plan {
     hkd_plan_options options;
     int n_steps, n_slots;
     step *steps;
-    cell *cells; /* values of all variables, then their gradients */
+    bool *again; /* by variable: not kept for the way back, but made again there */
+    cell *cells; /* values of all variables, then their gradients, then values made again */
     hkd_buffer **slots;
     size_t *slot_bytes;
 };
 
 static cell *value_of(const hkd_plan *plan, hkd_var v) { return &plan->cells[v]; }
 static cell *grad_of(const hkd_plan *plan, hkd_var v) { return &plan->cells[plan->program->n_vars + v]; }
-static int last_step(const hkd_plan *plan) { return 2 * plan->program->n_calls; }
-static int backward_step(const hkd_plan *plan, int call) { return 2 * plan->program->n_calls - 1 - call; }
+static cell *again_of(const hkd_plan *plan, hkd_var v) { return &plan->cells[2 * plan->program->n_vars + v]; }
+static int count_cells(const hkd_plan *plan) { return 3 * plan->program->n_vars; }
+static int last_step(const hkd_plan *plan) { return 3 * plan->program->n_calls; }
+
+/* The value that a step of this way reads. */
+static cell *read_by(const hkd_plan *plan, way way, hkd_var v) {
+    return way != FORWARD && again_of(plan, v)->exists ? again_of(plan, v) : value_of(plan, v);
+}
 
 static void reach(cell *c, int when) {
     if (when < c->first) c->first = when;
@@ -61,20 +72,39 @@ static void find_needed(const hkd_plan *plan, bool *needed) {
             if (wants(p->call[c].op, i, needed, p->call[c].in[i])) needed[p->call[c].out[0]] = true;
 }
 
+/* Before v is read on the way back: the steps that make it, where it is not kept. */
+static void make_again(hkd_plan *plan, hkd_var v) {
+    const hkd_program *p = plan->program;
+    if (v == HKD_NO_VAR || !plan->again[v] || again_of(plan, v)->exists) return;
+    int c = 0;
+    while (p->call[c].out[0] != v) c++;
+    for (int i = 0; i < hkd_op_inputs(p->call[c].op); i++) make_again(plan, p->call[c].in[i]);
+    const int when = plan->n_steps;
+    plan->steps[plan->n_steps++] = (step){.call = c, .way = AGAIN};
+    *again_of(plan, v) = (cell){.exists = true, .first = when, .last = when};
+    for (int i = 0; i < hkd_op_inputs(p->call[c].op); i++)
+        if (p->call[c].in[i] != HKD_NO_VAR) reach(read_by(plan, AGAIN, p->call[c].in[i]), when);
+}
+
+static bool reads(const hkd_op *op, int input) { return op->reads_in >> input & 1; }
+
 /* Append the backward step of one call: where its gradients go, and who is first. */
 static hkd_status add_backward(hkd_plan *plan, int index, const bool *needed) {
     const hkd_program_call *call = &plan->program->call[index];
     if (!grad_of(plan, call->out[0])->exists || !needed[call->out[0]]) return HKD_OK;
     if (!call->op->backward && !plan->dev->supports(plan->dev, call->op, true)) /* fused rows are the device's alone */
         return hkd_fail(HKD_USAGE, "%s has no gradient, but one is wanted through it", call->op->name);
+    for (int i = 0; i < hkd_op_inputs(call->op); i++)
+        if (reads(call->op, i)) make_again(plan, call->in[i]);
+    if (call->op->reads_out & 1) make_again(plan, call->out[0]);
+    const int when = plan->n_steps;
     step *s = &plan->steps[plan->n_steps++];
-    *s = (step){.call = index, .backward = true};
-    const int when = backward_step(plan, index);
+    *s = (step){.call = index, .way = BACKWARD};
     reach(grad_of(plan, call->out[0]), when);
     for (int i = 0; i < hkd_op_inputs(call->op); i++) {
         const hkd_var v = call->in[i];
         if (v == HKD_NO_VAR) continue;
-        if (call->op->reads_in >> i & 1) reach(value_of(plan, v), when);
+        if (reads(call->op, i)) reach(read_by(plan, BACKWARD, v), when);
         if (!wants(call->op, i, needed, v)) continue;
         cell *g = grad_of(plan, v);
         s->on_device.accumulate[i] = g->exists || plan->program->var[v].kind == HKD_VAR_WEIGHT;
@@ -82,7 +112,7 @@ static hkd_status add_backward(hkd_plan *plan, int index, const bool *needed) {
         g->exists = true;
         reach(g, when);
     }
-    if (call->op->reads_out & 1) reach(value_of(plan, call->out[0]), when);
+    if (call->op->reads_out & 1) reach(read_by(plan, BACKWARD, call->out[0]), when);
     return HKD_OK;
 }
 
@@ -106,7 +136,7 @@ static hkd_status add_steps(hkd_plan *plan) {
     bool *needed = calloc((size_t)p->n_vars + 1, sizeof *needed);
     if (!needed) return hkd_fail(HKD_RESOURCES, "out of memory while planning");
     find_needed(plan, needed);
-    hkd_status status = HKD_OK;
+    hkd_status status = plan->options.trace ? HKD_OK : hkd_choose_remade(plan->again, p, needed);
     for (int c = p->n_calls - 1; c >= 0 && !status; c--) status = add_backward(plan, c, needed);
     for (int v = 0; v < p->n_vars; v++)
         if (p->var[v].kind == HKD_VAR_INPUT && grad_of(plan, v)->exists) grad_of(plan, v)->last = end;
@@ -116,18 +146,20 @@ static hkd_status add_steps(hkd_plan *plan) {
 
 /* ---- who shares memory with whom ---- */
 
-/* A result may overwrite an input whose last reader is this very call. */
+/* A result may overwrite an input whose last reader is this very step. */
 static void share_in_place(hkd_plan *plan) {
     const hkd_program *p = plan->program;
-    for (int i = 0; i < 2 * p->n_vars; i++) plan->cells[i].host = i;
-    for (int c = 0; c < p->n_calls && !plan->options.trace; c++) {
-        const hkd_var in = p->call[c].in[0], out = p->call[c].out[0];
-        if (!(p->call[c].op->in_place & 1) || in == HKD_NO_VAR || p->var[in].kind != HKD_VAR_RESULT) continue;
-        cell *home = &plan->cells[value_of(plan, in)->host];
-        if (value_of(plan, in)->last != c || p->var[in].keep || !hkd_same_shape(&p->var[in].shape, &p->var[out].shape))
-            continue;
-        value_of(plan, out)->host = value_of(plan, in)->host;
-        reach(home, value_of(plan, out)->last);
+    for (int i = 0; i < count_cells(plan); i++) plan->cells[i].host = i;
+    for (int k = 0; k < plan->n_steps && !plan->options.trace; k++) {
+        const step *s = &plan->steps[k];
+        const hkd_program_call *call = &p->call[s->call];
+        const hkd_var in = call->in[0], out = call->out[0];
+        if (s->way == BACKWARD || !(call->op->in_place & 1) || in == HKD_NO_VAR || p->var[in].kind != HKD_VAR_RESULT) continue;
+        const cell *from = read_by(plan, s->way, in);
+        cell *to = s->way == AGAIN ? again_of(plan, out) : value_of(plan, out);
+        if (from->last != k || p->var[in].keep || !hkd_same_shape(&p->var[in].shape, &p->var[out].shape)) continue;
+        to->host = from->host;
+        reach(&plan->cells[from->host], to->last);
     }
 }
 
@@ -150,7 +182,7 @@ static bool needs_memory(const hkd_plan *plan, int i) {
 }
 
 static bool clashes(const hkd_plan *plan, int slot, const cell *c) {
-    for (int i = 0; i < 2 * plan->program->n_vars; i++) {
+    for (int i = 0; i < count_cells(plan); i++) {
         const cell *other = &plan->cells[i];
         if (other != c && needs_memory(plan, i) && other->slot == slot && other->first <= c->last && c->first <= other->last)
             return true;
@@ -160,7 +192,7 @@ static bool clashes(const hkd_plan *plan, int slot, const cell *c) {
 
 /* Greedy by size: the largest cells open slots, smaller ones move into slots that are free while they live. */
 static hkd_status share_slots(hkd_plan *plan) {
-    const int most = 2 * plan->program->n_vars;
+    const int most = count_cells(plan);
     int *order = malloc(((size_t)most + 1) * sizeof *order), count = 0;
     plan->slots = calloc((size_t)most + 1, sizeof *plan->slots);
     plan->slot_bytes = calloc((size_t)most + 1, sizeof *plan->slot_bytes);
@@ -191,7 +223,7 @@ static hkd_status share_slots(hkd_plan *plan) {
 
 static hkd_status place_cells(hkd_plan *plan) {
     const hkd_program *p = plan->program;
-    for (int i = 0; i < 2 * p->n_vars; i++) {
+    for (int i = 0; i < count_cells(plan); i++) {
         const hkd_program_var *var = &p->var[i % p->n_vars];
         cell *c = &plan->cells[i];
         c->tensor.shape = var->shape;
@@ -226,13 +258,13 @@ static hkd_status fill_step(hkd_plan *plan, step *s) {
     memcpy(s->on_device.p, call->p, sizeof call->p);
     for (int i = 0; i < hkd_op_inputs(call->op); i++) {
         if (call->in[i] == HKD_NO_VAR) continue;
-        s->on_device.in[i] = value_of(plan, call->in[i])->tensor;
-        if (!s->backward || !grad_of(plan, call->in[i])->exists || (call->op->no_grad >> i & 1)) continue;
+        s->on_device.in[i] = read_by(plan, s->way, call->in[i])->tensor;
+        if (s->way != BACKWARD || !grad_of(plan, call->in[i])->exists || (call->op->no_grad >> i & 1)) continue;
         const hkd_status status = gradient_place(plan, &s->on_device.grad[i], call->in[i]);
         if (status) return status;
     }
-    s->on_device.out[0] = value_of(plan, call->out[0])->tensor;
-    if (s->backward) s->on_device.up[0] = grad_of(plan, call->out[0])->tensor;
+    s->on_device.out[0] = read_by(plan, s->way, call->out[0])->tensor;
+    if (s->way == BACKWARD) s->on_device.up[0] = grad_of(plan, call->out[0])->tensor;
     return HKD_OK;
 }
 
@@ -245,11 +277,12 @@ hkd_status hkd_plan_new(hkd_plan **out, const hkd_program *p, hkd_weights *weigh
     plan->weights = weights;
     plan->dev = weights->dev;
     plan->options = *options;
-    plan->steps = calloc(2 * (size_t)p->n_calls + 1, sizeof *plan->steps);
-    plan->cells = calloc(2 * (size_t)p->n_vars + 1, sizeof *plan->cells);
+    plan->steps = calloc(3 * (size_t)p->n_calls + 1, sizeof *plan->steps);
+    plan->cells = calloc(3 * (size_t)p->n_vars + 1, sizeof *plan->cells);
+    plan->again = calloc((size_t)p->n_vars + 1, sizeof *plan->again);
     const bool fuse = !options->unfused && (!options->trace || options->as_run);
     hkd_status status = hkd_fuse(&plan->fused, p, fuse ? plan->dev : NULL, options->backward);
-    if (!plan->steps || !plan->cells) status = hkd_fail(HKD_RESOURCES, "out of memory while planning");
+    if (!plan->steps || !plan->cells || !plan->again) status = hkd_fail(HKD_RESOURCES, "out of memory while planning");
     if (!status) status = add_steps(plan);
     if (!status) share_in_place(plan);
     if (!status) status = share_slots(plan);
@@ -270,6 +303,7 @@ void hkd_plan_free(hkd_plan *plan) {
     free(plan->slot_bytes);
     free(plan->steps);
     free(plan->cells);
+    free(plan->again);
     free(plan->fused.call);
     free(plan);
 }
@@ -303,13 +337,13 @@ hkd_status hkd_plan_set(hkd_plan *plan, const char *op_name, const char *param, 
 }
 
 static hkd_status run_step(hkd_plan *plan, const step *s) {
-    return (s->backward ? hkd_device_backward : hkd_device_forward)(plan->dev, &s->on_device);
+    return (s->way == BACKWARD ? hkd_device_backward : hkd_device_forward)(plan->dev, &s->on_device);
 }
 
 static hkd_status run(hkd_plan *plan, bool backward) {
     if (plan->options.dry) return hkd_fail(HKD_USAGE, "a dry plan has no memory to run in");
     for (int i = 0; i < plan->n_steps; i++) {
-        if (plan->steps[i].backward != backward) continue;
+        if ((plan->steps[i].way != FORWARD) != backward) continue;
         const hkd_status status = run_step(plan, &plan->steps[i]);
         if (status) return status;
     }
@@ -321,7 +355,7 @@ hkd_status hkd_plan_backward(hkd_plan *plan) { return run(plan, true); }
 
 hkd_status hkd_plan_freeze(hkd_plan *plan) {
     for (int i = 0; i < plan->n_steps && plan->dev->freeze && !plan->options.dry; i++) {
-        const hkd_status status = plan->steps[i].backward ? HKD_OK : plan->dev->freeze(plan->dev, &plan->steps[i].on_device);
+        const hkd_status status = plan->steps[i].way != FORWARD ? HKD_OK : plan->dev->freeze(plan->dev, &plan->steps[i].on_device);
         if (status) return status;
     }
     return HKD_OK;
@@ -353,8 +387,8 @@ hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char *
         const step *s = &plan->steps[i];
         bool finite = true;
         hkd_status status = run_step(plan, s);
-        if (!status && !s->backward) status = all_finite(plan, &s->on_device.out[0], &finite);
-        for (int k = 0; k < HKD_MAX_IN && s->backward && !status; k++)
+        if (!status && s->way != BACKWARD) status = all_finite(plan, &s->on_device.out[0], &finite);
+        for (int k = 0; k < HKD_MAX_IN && s->way == BACKWARD && !status; k++)
             if (s->on_device.grad[k].buffer) status = all_finite(plan, &s->on_device.grad[k], &finite);
         if (status) return status;
         if (finite) continue;
@@ -375,7 +409,7 @@ size_t hkd_plan_bytes(const hkd_plan *plan) {
 static void workspace_parts(const hkd_plan *plan, size_t most[HKD_WORKSPACES]) {
     for (int i = 0; i < plan->n_steps; i++) {
         size_t need[HKD_WORKSPACES] = {0};
-        plan->dev->workspace(plan->dev, &plan->steps[i].on_device, plan->steps[i].backward, need);
+        plan->dev->workspace(plan->dev, &plan->steps[i].on_device, plan->steps[i].way == BACKWARD, need);
         for (int k = 0; k < HKD_WORKSPACES; k++)
             if (need[k] > most[k]) most[k] = need[k];
     }
