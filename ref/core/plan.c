@@ -25,6 +25,7 @@ typedef struct {
     int call;
     way way;
     hkd_call on_device;
+    bool *none_yet[HKD_MAX_IN]; /* of a weight whose gradient collects here: it is written instead of added to */
 } step;
 
 struct hkd_plan {
@@ -243,13 +244,14 @@ static hkd_status place_cells(hkd_plan *plan) {
     return HKD_OK;
 }
 
-/* Where a backward step's gradient of input v goes; a weight's second use and those after it have a place of their own. */
-static hkd_status gradient_place(hkd_plan *plan, hkd_tensor *out, hkd_var v) {
+/* Where a backward step's gradient of input i goes; a weight's second use and those after it have a place of their own. */
+static hkd_status gradient_place(hkd_plan *plan, step *s, int i, hkd_var v) {
     cell *g = grad_of(plan, v);
-    *out = g->tensor;
+    s->on_device.grad[i] = g->tensor;
     if (plan->program->var[v].kind != HKD_VAR_WEIGHT) return HKD_OK;
     hkd_weight *w = hkd_weights_find(plan->weights, plan->program->var[v].name);
-    return hkd_weights_grad_of_use(out, plan->weights, w, g->uses++);
+    if (!g->uses) s->none_yet[i] = &w->no_grad_yet;
+    return hkd_weights_grad_of_use(&s->on_device.grad[i], plan->weights, w, g->uses++);
 }
 
 static hkd_status fill_step(hkd_plan *plan, step *s) {
@@ -260,7 +262,7 @@ static hkd_status fill_step(hkd_plan *plan, step *s) {
         if (call->in[i] == HKD_NO_VAR) continue;
         s->on_device.in[i] = read_by(plan, s->way, call->in[i])->tensor;
         if (s->way != BACKWARD || !grad_of(plan, call->in[i])->exists || (call->op->no_grad >> i & 1)) continue;
-        const hkd_status status = gradient_place(plan, &s->on_device.grad[i], call->in[i]);
+        const hkd_status status = gradient_place(plan, s, i, call->in[i]);
         if (status) return status;
     }
     s->on_device.out[0] = read_by(plan, s->way, call->out[0])->tensor;
@@ -336,7 +338,12 @@ hkd_status hkd_plan_set(hkd_plan *plan, const char *op_name, const char *param, 
     return HKD_OK;
 }
 
-static hkd_status run_step(hkd_plan *plan, const step *s) {
+static hkd_status run_step(hkd_plan *plan, step *s) {
+    for (int i = 0; i < HKD_MAX_IN; i++) {
+        if (!s->none_yet[i]) continue;
+        s->on_device.accumulate[i] = !*s->none_yet[i];
+        *s->none_yet[i] = false;
+    }
     return (s->way == BACKWARD ? hkd_device_backward : hkd_device_forward)(plan->dev, &s->on_device);
 }
 
@@ -384,7 +391,7 @@ static const char *place_of(const hkd_program *p, const hkd_program_call *call) 
 hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char **name) {
     *op = NULL;
     for (int i = 0; i < plan->n_steps; i++) {
-        const step *s = &plan->steps[i];
+        step *s = &plan->steps[i];
         bool finite = true;
         hkd_status status = run_step(plan, s);
         if (!status && s->way != BACKWARD) status = all_finite(plan, &s->on_device.out[0], &finite);
