@@ -33,6 +33,7 @@ struct hkd_buffer {
     float *data;        /* 64-byte aligned; NULL while frozen */
     size_t bytes;
     hkd_role role;
+    bool part;          /* of another buffer's data */
     /* A frozen WEIGHT: the form that its operator reads instead of the raw data, which is gone. Any write thaws it. */
     float *frozen;
     int form;           /* the operator's own tag */

@@ -62,6 +62,14 @@ static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_rol
     return HKD_OK;
 }
 
+static hkd_status slice(hkd_device *dev, hkd_buffer **out, hkd_buffer *whole, size_t at, size_t bytes) {
+    (void)dev;
+    *out = malloc(sizeof **out);
+    if (!*out) return hkd_fail(HKD_RESOURCES, "cpu: out of memory");
+    **out = (hkd_buffer){.data = whole->data + at / sizeof(float), .bytes = bytes, .role = whole->role, .part = true};
+    return HKD_OK;
+}
+
 hkd_status hkd_cpu_form_new(float **out, size_t floats) {
     *out = aligned_new(floats * sizeof **out);
     return *out ? HKD_OK : hkd_fail(HKD_RESOURCES, "cpu: out of memory (%zu bytes for a prepared weight)",
@@ -93,7 +101,7 @@ static void release(hkd_device *dev, hkd_buffer *b) {
     (void)dev;
     if (!b) return;
     aligned_free(b->frozen);
-    aligned_free(b->data);
+    if (!b->part) aligned_free(b->data);
     free(b);
 }
 
@@ -260,7 +268,7 @@ hkd_status hkd_device_open_cpu(hkd_device **out, const hkd_device_options *optio
     hkd_cpu *cpu = malloc(sizeof *cpu);
     if (!cpu) return hkd_fail(HKD_RESOURCES, "cpu: out of memory");
     *cpu = (hkd_cpu){
-        .base = {.kind = "cpu", .bytes = bytes_of, .alloc = alloc, .release = release, .upload = upload,
+        .base = {.kind = "cpu", .bytes = bytes_of, .alloc = alloc, .release = release, .slice = slice, .upload = upload,
                  .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
                  .workspace = workspace, .forward = forward, .backward = backward, .freeze = freeze,
                  .spread = spread, .close = close_device},

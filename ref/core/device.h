@@ -44,11 +44,12 @@ typedef struct {
 struct hkd_device {
     const char *kind;              /* "ref", "cpu", "opencl" */
     char name[160];                /* what it runs on, for people */
-    bool separate_buffers;         /* one allocation per tensor (OpenCL), not slices of an arena */
 
     size_t (*bytes)(const hkd_device *dev, const hkd_shape *shape, hkd_role role);
     hkd_status (*alloc)(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_role role);
     void (*release)(hkd_device *dev, hkd_buffer *buffer); /* NULL is fine */
+    /* A buffer that is part of another, which must outlive it; `at` is a multiple of 64. NULL: memory comes in pieces. */
+    hkd_status (*slice)(hkd_device *dev, hkd_buffer **out, hkd_buffer *whole, size_t at, size_t bytes);
     hkd_status (*upload)(hkd_device *dev, const hkd_tensor *to, const void *from, hkd_dtype type);
     hkd_status (*download)(hkd_device *dev, void *to, hkd_dtype type, const hkd_tensor *from);
     hkd_status (*fill)(hkd_device *dev, const hkd_tensor *to, double value);

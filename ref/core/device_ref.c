@@ -8,6 +8,7 @@
 
 struct hkd_buffer {
     double *data;
+    bool part; /* of another's */
 };
 
 static size_t bytes(const hkd_device *dev, const hkd_shape *shape, hkd_role role) {
@@ -24,14 +25,22 @@ static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t size, hkd_role
         *out = NULL;
         return hkd_fail(HKD_RESOURCES, "ref: out of memory (%zu bytes asked for)", size);
     }
-    b->data = data;
+    *b = (hkd_buffer){data, false};
     *out = b;
+    return HKD_OK;
+}
+
+static hkd_status slice(hkd_device *dev, hkd_buffer **out, hkd_buffer *whole, size_t at, size_t size) {
+    (void)dev, (void)size;
+    *out = malloc(sizeof **out);
+    if (!*out) return hkd_fail(HKD_RESOURCES, "ref: out of memory");
+    **out = (hkd_buffer){whole->data + at / sizeof(double), true};
     return HKD_OK;
 }
 
 static void release(hkd_device *dev, hkd_buffer *b) {
     (void)dev;
-    if (b) free(b->data);
+    if (b && !b->part) free(b->data);
     free(b);
 }
 
@@ -121,7 +130,7 @@ hkd_status hkd_device_open_ref(hkd_device **out, const hkd_device_options *optio
     *out = dev;
     if (!dev) return hkd_fail(HKD_RESOURCES, "ref: out of memory");
     *dev = (hkd_device){
-        .kind = "ref", .name = "scalar reference, float64", .bytes = bytes, .alloc = alloc, .release = release,
+        .kind = "ref", .name = "scalar reference, float64", .bytes = bytes, .alloc = alloc, .release = release, .slice = slice,
         .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
         .workspace = workspace, .forward = forward, .backward = backward, .close = close_device,
     };

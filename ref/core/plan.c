@@ -1,6 +1,8 @@
 #include "plan.h"
 
 #include "fused.h"
+#include "layout.h"
+#include "order.h"
 #include "remake.h"
 #include "status.h"
 
@@ -13,7 +15,7 @@ typedef struct {
     bool exists;
     int first, last; /* steps, inclusive */
     int host;        /* the cell whose memory it uses: itself, or that of an input it overwrites */
-    int slot;
+    int buffer;
     int uses;        /* gradients of weights: how many steps deliver so far */
     hkd_tensor tensor;
 } cell;
@@ -34,12 +36,12 @@ struct hkd_plan {
     hkd_weights *weights;
     hkd_device *dev;
     hkd_plan_options options;
-    int n_steps, n_slots;
+    int n_steps, n_pieces, n_buffers;
     step *steps;
     bool *again; /* by variable: not kept for the way back, but made again there */
     cell *cells; /* values of all variables, then their gradients, then values made again */
-    hkd_buffer **slots;
-    size_t *slot_bytes;
+    hkd_buffer **buffers; /* the pieces of memory, then their parts */
+    size_t *piece_bytes;
 };
 
 static cell *value_of(const hkd_plan *plan, hkd_var v) { return &plan->cells[v]; }
@@ -168,55 +170,53 @@ static size_t cell_bytes(const hkd_plan *plan, int i) {
     return plan->dev->bytes(plan->dev, &plan->program->var[i % plan->program->n_vars].shape, HKD_ACTIVATION);
 }
 
-/* Insert cell i into an order that runs from large to small; equal sizes keep their order. */
-static void insert_by_size(const hkd_plan *plan, int *order, int count, int i) {
-    while (count > 0 && cell_bytes(plan, order[count - 1]) < cell_bytes(plan, i)) {
-        order[count] = order[count - 1];
-        count--;
-    }
-    order[count] = i;
-}
-
 static bool needs_memory(const hkd_plan *plan, int i) {
     const bool weight = plan->program->var[i % plan->program->n_vars].kind == HKD_VAR_WEIGHT;
     return plan->cells[i].exists && plan->cells[i].host == i && !weight;
 }
 
-static bool clashes(const hkd_plan *plan, int slot, const cell *c) {
-    for (int i = 0; i < count_cells(plan); i++) {
-        const cell *other = &plan->cells[i];
-        if (other != c && needs_memory(plan, i) && other->slot == slot && other->first <= c->last && c->first <= other->last)
-            return true;
-    }
-    return false;
+/* One piece of memory and its parts, or pieces that cells share. Dry: a token, so that devices see which tensors are there. */
+static hkd_status allocate(hkd_plan *plan, const hkd_life *life, int count) {
+    hkd_device *dev = plan->dev;
+    const bool dry = plan->options.dry;
+    hkd_status status = HKD_OK;
+    for (int i = 0; i < plan->n_pieces && !status; i++)
+        status = dev->alloc(dev, &plan->buffers[plan->n_buffers++], dry ? 1 : plan->piece_bytes[i], HKD_ACTIVATION);
+    for (int i = 0; i < count && dev->slice && !status; i++)
+        status = dev->slice(dev, &plan->buffers[plan->n_buffers++], plan->buffers[0], dry ? 0 : life[i].at, life[i].bytes);
+    return status;
 }
 
-/* Greedy by size: the largest cells open slots, smaller ones move into slots that are free while they live. */
-static hkd_status share_slots(hkd_plan *plan) {
+static hkd_status share_memory(hkd_plan *plan) {
+    enum { LINE = 64 };
     const int most = count_cells(plan);
-    int *order = malloc(((size_t)most + 1) * sizeof *order), count = 0;
-    plan->slots = calloc((size_t)most + 1, sizeof *plan->slots);
-    plan->slot_bytes = calloc((size_t)most + 1, sizeof *plan->slot_bytes);
-    if (!order || !plan->slots || !plan->slot_bytes) {
-        free(order);
+    int count = 0;
+    hkd_life *life = calloc((size_t)most + 1, sizeof *life);
+    plan->buffers = calloc((size_t)most + 2, sizeof *plan->buffers);
+    plan->piece_bytes = calloc((size_t)most + 1, sizeof *plan->piece_bytes);
+    if (!life || !plan->buffers || !plan->piece_bytes) {
+        free(life);
         return hkd_fail(HKD_RESOURCES, "out of memory while planning");
     }
     for (int i = 0; i < most; i++) {
-        plan->cells[i].slot = -1;
-        if (needs_memory(plan, i)) insert_by_size(plan, order, count++, i);
+        cell *c = &plan->cells[i];
+        if (!needs_memory(plan, i)) continue;
+        c->buffer = count;
+        life[count++] = plan->options.trace ? (hkd_life){cell_bytes(plan, i), 0, last_step(plan), 0}
+                                            : (hkd_life){cell_bytes(plan, i), c->first, c->last, 0};
     }
-    for (int k = 0; k < count; k++) {
-        cell *c = &plan->cells[order[k]];
-        int slot = 0;
-        while (slot < plan->n_slots && (plan->options.trace || clashes(plan, slot, c))) slot++;
-        c->slot = slot;
-        if (slot < plan->n_slots) continue;
-        plan->slot_bytes[plan->n_slots++] = cell_bytes(plan, order[k]);
+    if (plan->dev->slice) {
+        for (int i = 0; i < count; i++) life[i].bytes = (life[i].bytes + LINE - 1) / LINE * LINE;
+        plan->piece_bytes[0] = hkd_layout_offsets(life, count);
+        plan->n_pieces = 1;
+    } else {
+        plan->n_pieces = hkd_layout_pieces(life, count, plan->piece_bytes);
     }
-    free(order);
-    hkd_status status = HKD_OK;
-    for (int i = 0; i < plan->n_slots && !status; i++) /* dry: a token, so that devices see which tensors are there */
-        status = plan->dev->alloc(plan->dev, &plan->slots[i], plan->options.dry ? 1 : plan->slot_bytes[i], HKD_ACTIVATION);
+    for (int i = 0; i < most; i++)
+        if (needs_memory(plan, i))
+            plan->cells[i].buffer = plan->dev->slice ? 1 + plan->cells[i].buffer : (int)life[plan->cells[i].buffer].at;
+    const hkd_status status = allocate(plan, life, count);
+    free(life);
     return status;
 }
 
@@ -230,7 +230,7 @@ static hkd_status place_cells(hkd_plan *plan) {
         c->tensor.shape = var->shape;
         if (!c->exists) continue;
         if (var->kind != HKD_VAR_WEIGHT) {
-            c->tensor.buffer = plan->slots[plan->cells[c->host].slot];
+            c->tensor.buffer = plan->buffers[plan->cells[c->host].buffer];
             continue;
         }
         const hkd_weight *w = hkd_weights_find(plan->weights, var->name);
@@ -284,10 +284,11 @@ hkd_status hkd_plan_new(hkd_plan **out, const hkd_program *p, hkd_weights *weigh
     plan->again = calloc((size_t)p->n_vars + 1, sizeof *plan->again);
     const bool fuse = !options->unfused && (!options->trace || options->as_run);
     hkd_status status = hkd_fuse(&plan->fused, p, fuse ? plan->dev : NULL, options->backward);
+    if (!status && !options->trace) hkd_order_calls(&plan->fused);
     if (!plan->steps || !plan->cells || !plan->again) status = hkd_fail(HKD_RESOURCES, "out of memory while planning");
     if (!status) status = add_steps(plan);
     if (!status) share_in_place(plan);
-    if (!status) status = share_slots(plan);
+    if (!status) status = share_memory(plan);
     if (!status) status = place_cells(plan);
     for (int i = 0; i < plan->n_steps && !status; i++) status = fill_step(plan, &plan->steps[i]);
     if (status) {
@@ -300,9 +301,9 @@ hkd_status hkd_plan_new(hkd_plan **out, const hkd_program *p, hkd_weights *weigh
 
 void hkd_plan_free(hkd_plan *plan) {
     if (!plan) return;
-    for (int i = 0; i < plan->n_slots; i++) plan->dev->release(plan->dev, plan->slots[i]);
-    free(plan->slots);
-    free(plan->slot_bytes);
+    while (plan->n_buffers) plan->dev->release(plan->dev, plan->buffers[--plan->n_buffers]);
+    free(plan->buffers);
+    free(plan->piece_bytes);
     free(plan->steps);
     free(plan->cells);
     free(plan->again);
@@ -408,7 +409,7 @@ hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char *
 
 size_t hkd_plan_bytes(const hkd_plan *plan) {
     size_t total = 0;
-    for (int i = 0; i < plan->n_slots; i++) total += plan->slot_bytes[i];
+    for (int i = 0; i < plan->n_pieces; i++) total += plan->piece_bytes[i];
     return total;
 }
 
@@ -434,7 +435,7 @@ size_t hkd_plan_largest(const hkd_plan *plan) {
     workspace_parts(plan, part);
     for (int k = 0; k < HKD_WORKSPACES; k++)
         if (part[k] > largest) largest = part[k];
-    for (int i = 0; i < plan->n_slots; i++)
-        if (plan->slot_bytes[i] > largest) largest = plan->slot_bytes[i];
+    for (int i = 0; i < plan->n_pieces; i++)
+        if (plan->piece_bytes[i] > largest) largest = plan->piece_bytes[i];
     return largest;
 }
