@@ -271,7 +271,7 @@ hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float
     return run(cpu, &p, (arrays){.y = dx, .x = dy, .w = w, .accumulate = accumulate});
 }
 
-hkd_status hkd_winograd_form(hkd_cpu *cpu, float **form, const float *w, const hkd_conv2d_dims *d) {
+hkd_status hkd_winograd_form(hkd_cpu *cpu, hkd_cpu_form *form, const float *w, const hkd_conv2d_dims *d) {
     const plan p = plan_of(d, false, true, cpu->threads);
     float *scratch;
     hkd_status status = hkd_cpu_scratch(cpu, &scratch, (size_t)(cpu->threads * TAPS * p.u_step) * sizeof *scratch);
@@ -279,6 +279,6 @@ hkd_status hkd_winograd_form(hkd_cpu *cpu, float **form, const float *w, const h
     if (status) return status;
     #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int64_t item = 0; item < u_items(&p); item++)
-        make_u(*form, scratch + hkd_cpu_thread() * TAPS * p.u_step, w, &p, item);
+        make_u(form->data, scratch + hkd_cpu_thread() * TAPS * p.u_step, w, &p, item);
     return HKD_OK;
 }

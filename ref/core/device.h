@@ -66,6 +66,8 @@ struct hkd_device {
     /* Prepare the weights of this forward call once, for many runs of it: they keep only the form that it reads. Until the
      * weight is written again (which thaws it) other calls that read it fail. NULL: there is nothing to prepare. */
     hkd_status (*freeze)(hkd_device *dev, const hkd_call *call);
+    /* Bytes that a weight takes as it is now, prepared or not. NULL: `bytes` of its shape, always. */
+    size_t (*held)(const hkd_device *dev, const hkd_tensor *weight);
     /* The declaration of the algorithm that this call will run, by its shapes alone; NULL, or no function: element-wise. */
     const hkd_spread *(*spread)(const hkd_device *dev, const hkd_call *call);
     void (*close)(hkd_device *dev);

@@ -361,12 +361,15 @@ static hkd_status run(hkd_plan *plan, bool backward) {
 hkd_status hkd_plan_forward(hkd_plan *plan) { return run(plan, false); }
 hkd_status hkd_plan_backward(hkd_plan *plan) { return run(plan, true); }
 
-hkd_status hkd_plan_freeze(hkd_plan *plan) {
-    for (int i = 0; i < plan->n_steps && plan->dev->freeze && !plan->options.dry; i++) {
-        const hkd_status status = plan->steps[i].way != FORWARD ? HKD_OK : plan->dev->freeze(plan->dev, &plan->steps[i].on_device);
-        if (status) return status;
+hkd_status hkd_plan_freeze(hkd_plan *plan, const hkd_weight *only) {
+    hkd_status status = HKD_OK;
+    for (int i = 0; i < plan->n_steps && plan->dev->freeze && !status; i++) {
+        const hkd_call *call = &plan->steps[i].on_device;
+        bool wanted = !only;
+        for (int k = 0; k < HKD_MAX_IN && only; k++) wanted = wanted || call->in[k].buffer == only->value.buffer;
+        if (wanted && plan->steps[i].way == FORWARD) status = plan->dev->freeze(plan->dev, call);
     }
-    return HKD_OK;
+    return status;
 }
 
 /* ---- diagnosis ---- */

@@ -45,8 +45,8 @@ hkd_status hkd_plan_backward(hkd_plan *plan);
 
 /* Prepare the weights for many forward runs of this plan, e.g. sampling (see hkd_device.freeze): faster, most of all with small
  * batches. The weights' raw values are gone until they are written again, so backward, saving and other plans that read them in
- * another way fail. */
-hkd_status hkd_plan_freeze(hkd_plan *plan);
+ * another way fail. A dry plan will do. */
+hkd_status hkd_plan_freeze(hkd_plan *plan, const hkd_weight *only); /* NULL: all of them */
 
 /* Run forward (and backward) again, looking at every result: names the first call that makes a value that is not finite.
  * *op stays NULL when all are finite. */
