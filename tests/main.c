@@ -47,6 +47,7 @@
     X(pickle) \
     X(paths) \
     X(perceptual) \
+    X(plan) \
     X(precond) \
     X(rng) \
     X(room) \

@@ -51,8 +51,8 @@ static int count_cells(const hkd_plan *plan) { return 3 * plan->program->n_vars;
 static int last_step(const hkd_plan *plan) { return 3 * plan->program->n_calls; }
 
 /* The value that a step of this way reads. */
-static cell *read_by(const hkd_plan *plan, way way, hkd_var v) {
-    return way != FORWARD && again_of(plan, v)->exists ? again_of(plan, v) : value_of(plan, v);
+static cell *read_by(const hkd_plan *plan, way how, hkd_var v) {
+    return how != FORWARD && again_of(plan, v)->exists ? again_of(plan, v) : value_of(plan, v);
 }
 
 static void reach(cell *c, int when) {
@@ -284,7 +284,7 @@ hkd_status hkd_plan_new(hkd_plan **out, const hkd_program *p, hkd_weights *weigh
     plan->again = calloc((size_t)p->n_vars + 1, sizeof *plan->again);
     const bool fuse = !options->unfused && (!options->trace || options->as_run);
     hkd_status status = hkd_fuse(&plan->fused, p, fuse ? plan->dev : NULL, options->backward);
-    if (!status && !options->trace) hkd_order_calls(&plan->fused);
+    if (!status && !options->trace && !options->backward) hkd_order_calls(&plan->fused);
     if (!plan->steps || !plan->cells || !plan->again) status = hkd_fail(HKD_RESOURCES, "out of memory while planning");
     if (!status) status = add_steps(plan);
     if (!status) share_in_place(plan);
