@@ -175,7 +175,7 @@ hkd_status hkd_bench_training(json_t *rows, const hkd_bench *b) {
     const hkd_edm_objective edm = {.images = &images, .p_mean = -1.2, .p_std = 1.2, .seed = 1};
     const hkd_train_settings settings = {.batch = b->batch, .micro_batch = b->micro_batch ? b->micro_batch : b->batch,
                                          .images = 1 << 30, .epoch_images = 1000, .lr = 1e-4, .lr_gamma = 1,
-                                         .optimizer = HKD_OPTIMIZER_DEFAULT, .average = {500000, 0.05}, .edm = &edm};
+                                         .optimizer = HKD_OPTIMIZER_DEFAULT, .average = {0, 0}, .edm = &edm};
     hkd_model *m = NULL;
     hkd_trainer *t = NULL;
     hkd_status status = hkd_model_new(&m, &c, b->dev);

@@ -5,8 +5,9 @@
  * Chains of calls that the device offers as one row become one call (fused.h), but for traces. A step is one call. Backward
  * steps follow in reverse order; a variable used by several calls collects its gradient: the first to deliver writes, the
  * others accumulate. What is cheap to compute is not kept for the way back, but made again there (remake.h). A variable lives
- * from the step that makes it to the last step that reads it; variables whose lives do not overlap share memory (layout.h). The weights and their gradients are not the plan's: they live in an hkd_weights that many plans
- * share. Weight gradients accumulate from run to run (hkd_weights_zero_grad starts a step).
+ * from the step that makes it to the last step that reads it; variables whose lives do not overlap share memory (layout.h).
+ * The weights and their gradients are not the plan's: they live in an hkd_weights that many plans share. Weight gradients
+ * accumulate from run to run (hkd_weights_zero_grad starts a step).
  */
 #ifndef HKD_PLAN_H
 #define HKD_PLAN_H

@@ -20,7 +20,8 @@ static hkd_status allocate(hkd_optimizer *o) {
         const hkd_weight *w = &o->weights->item[i];
         if (!w->trained) continue;
         hkd_tensor *state[3] = {&o->m[i], &o->v[i], &o->ema[i]};
-        for (int k = 0; k < 3 && !status; k++) {
+        if (o->settings.no_average) o->ema[i] = w->value;
+        for (int k = 0; k < (o->settings.no_average ? 2 : 3) && !status; k++) {
             status = hkd_tensor_new(dev, state[k], &w->value.shape, HKD_STATE);
             if (!status) status = k < 2 ? dev->fill(dev, state[k], 0) : dev->copy(dev, state[k], &w->value);
         }
@@ -52,7 +53,7 @@ void hkd_optimizer_free(hkd_optimizer *o) {
     for (int i = 0; i < o->weights->count; i++) {
         if (o->m) hkd_tensor_free(dev, &o->m[i]);
         if (o->v) hkd_tensor_free(dev, &o->v[i]);
-        if (o->ema) hkd_tensor_free(dev, &o->ema[i]);
+        if (o->ema && !o->settings.no_average) hkd_tensor_free(dev, &o->ema[i]);
     }
     hkd_tensor_free(dev, &o->square);
     free(o->m);
@@ -99,7 +100,7 @@ static hkd_call step_call(const hkd_optimizer *o, const hkd_op *op, int i, doubl
 static hkd_status step_and_average(const hkd_optimizer *o, int i, double lr, double ema_decay) {
     hkd_device *dev = o->weights->dev;
     const hkd_op *one = o->settings.radam ? &hkd_op_radam_ema : &hkd_op_adam_ema;
-    if (dev->supports(dev, one, false)) {
+    if (dev->supports(dev, one, false) && !o->settings.no_average) {
         hkd_call both = step_call(o, one, i, lr);
         both.in[4] = both.out[3] = o->ema[i];
         set(&both, "decay", ema_decay);
@@ -108,7 +109,7 @@ static hkd_status step_and_average(const hkd_optimizer *o, int i, double lr, dou
     const hkd_call step = step_call(o, hkd_find_op(o->settings.radam ? "radam" : "adam"), i, lr);
     const hkd_call ema = {.op = hkd_find_op("ema"), .p = {ema_decay}, .in = {o->ema[i], step.out[0]}, .out = {o->ema[i]}};
     const hkd_status status = hkd_device_forward(dev, &step);
-    return status ? status : hkd_device_forward(dev, &ema);
+    return status || o->settings.no_average ? status : hkd_device_forward(dev, &ema);
 }
 
 hkd_status hkd_optimizer_step(hkd_optimizer *o, double lr, double ema_decay, double norm) {

@@ -71,8 +71,9 @@ hkd_status hkd_trainer_new(hkd_trainer **out, hkd_model *model, const hkd_train_
     hkd_trainer *t = calloc(1, sizeof *t);
     if (!t) return hkd_fail(HKD_RESOURCES, "out of memory for training");
     *t = (hkd_trainer){.model = model, .settings = *settings};
+    t->settings.optimizer.no_average = settings->average.half_life <= 0;
     status = hkd_train_batch_new(&t->batch, &model->config, settings->batch * samples_per_image(settings));
-    if (!status) status = hkd_optimizer_new(&t->optimizer, model->weights, &settings->optimizer);
+    if (!status) status = hkd_optimizer_new(&t->optimizer, model->weights, &t->settings.optimizer);
     if (!status) status = plan_in_room(t);
     if (!status && model->config.dropout > 0) {
         const uint64_t seed = settings->hkd ? settings->hkd->seed : settings->edm->seed;
