@@ -44,6 +44,9 @@ typedef struct {
 struct hkd_device {
     const char *kind;              /* "ref", "cpu", "opencl" */
     char name[160];                /* what it runs on, for people */
+    int threads;                   /* of the host, for `each` */
+    /* Run the independent parts 0 .. count - 1 of a piece of work on the host's threads. NULL: there is one. */
+    void (*each)(const hkd_device *dev, int64_t count, void (*part)(void *self, int64_t i), void *self);
 
     size_t (*bytes)(const hkd_device *dev, const hkd_shape *shape, hkd_role role);
     hkd_status (*alloc)(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_role role);
@@ -76,6 +79,9 @@ struct hkd_device {
 /* Check a call against its row (shapes, presence) and the device, then run it: the only way calls reach a device. */
 hkd_status hkd_device_forward(hkd_device *dev, const hkd_call *call);
 hkd_status hkd_device_backward(hkd_device *dev, const hkd_call *call);
+
+/* dev->each; one part after the other without it, and with dev NULL. */
+void hkd_each(const hkd_device *dev, int64_t count, void (*part)(void *self, int64_t i), void *self);
 
 /* A tensor with its own buffer. */
 hkd_status hkd_tensor_new(hkd_device *dev, hkd_tensor *out, const hkd_shape *shape, hkd_role role);

@@ -105,11 +105,52 @@ static hkd_ref_call unpack(const hkd_call *call, hkd_shape *in_shape, hkd_shape 
     return c;
 }
 
+/* Threads stand around the plain functions, not in them: a call whose channels are made by rows of their own (convolution,
+ * linear layer) falls into calls for some channels of one image. */
+enum { CHANNELS = 16, MUCH = 1 << 20 }; /* MUCH: multiply-adds that are worth waking threads for */
+
+typedef struct {
+    const hkd_op *op;
+    const hkd_ref_call *whole;
+    int64_t parts; /* of an image */
+} cut;
+
+static bool can_be_cut(const hkd_op *op, const hkd_ref_call *c) {
+    const hkd_shape *x = &c->in_shape[0], *w = &c->in_shape[1];
+    if (!op->rows || c->out_shape[0].rank < 2 || w->dim[1] != x->dim[1]) return false; /* groups see other channels */
+    return c->out_shape[0].dim[1] > 0 && hkd_count(&c->out_shape[0]) * (hkd_count(w) / w->dim[0]) > MUCH;
+}
+
+static void run_part(void *self, int64_t i) {
+    const cut *t = self;
+    hkd_ref_call c = *t->whole;
+    hkd_shape in[HKD_MAX_IN], out = c.out_shape[0];
+    const int64_t n = i / t->parts, first = i % t->parts * CHANNELS, channels = out.dim[1];
+    const int64_t per_image = hkd_count(&out) / out.dim[0], rest = channels - first;
+    for (int k = 0; k < hkd_op_inputs(t->op); k++) {
+        in[k] = c.in_shape[k];
+        if (!(t->op->rows >> k & 1) || !c.in[k]) continue;
+        c.in[k] += first * (hkd_count(&in[k]) / channels);
+        in[k].dim[0] = rest < CHANNELS ? rest : CHANNELS;
+    }
+    c.in[0] += n * (hkd_count(&in[0]) / in[0].dim[0]);
+    c.out[0] += n * per_image + first * (per_image / channels);
+    in[0].dim[0] = out.dim[0] = 1;
+    out.dim[1] = rest < CHANNELS ? rest : CHANNELS;
+    c.in_shape = in;
+    c.out_shape = &out;
+    t->op->forward(&c);
+}
+
 static hkd_status forward(hkd_device *dev, const hkd_call *call) {
-    (void)dev;
     hkd_shape in[HKD_MAX_IN], out[HKD_MAX_OUT];
     const hkd_ref_call c = unpack(call, in, out);
-    call->op->forward(&c);
+    if (dev->threads > 1 && can_be_cut(call->op, &c)) {
+        cut t = {call->op, &c, (out[0].dim[1] + CHANNELS - 1) / CHANNELS};
+        hkd_each(dev, out[0].dim[0] * t.parts, run_part, &t);
+    } else {
+        call->op->forward(&c);
+    }
     return HKD_OK;
 }
 

@@ -188,7 +188,7 @@ hkd_status hkd_trainer_step(hkd_trainer *t, hkd_train_row *row) {
     double *l = calloc((size_t)t->batch->n, sizeof *l);
     if (!l) return hkd_fail(HKD_RESOURCES, "out of memory for training");
     hkd_status status = s->hkd ? hkd_hkd_fill(s->hkd, &t->model->config, t->batch, t->images)
-                               : hkd_edm_fill(s->edm, &t->model->config, t->batch, t->images);
+                               : hkd_edm_fill(s->edm, &t->model->config, t->batch, t->images, t->model->dev);
     if (!status) status = hkd_weights_zero_grad(t->model->weights);
     for (int64_t at = 0; at < t->batch->n && !status; at += s->micro_batch) status = pass(t, l, at);
     if (!status) status = hkd_weights_collect_grad(t->model->weights);
