@@ -33,7 +33,8 @@ static void places(void) {
             overlaps += a->at < b->at + b->bytes && b->at < a->at + a->bytes;
             overlaps += pieces[i].at == pieces[k].at;
         }
-    for (int i = 0; i < COUNT; i++) overlaps += offsets[i].at + offsets[i].bytes > total || pieces[i].bytes > sizes[pieces[i].at];
+    for (int i = 0; i < COUNT; i++)
+        overlaps += offsets[i].at + offsets[i].bytes > total || pieces[i].bytes > sizes[pieces[i].at];
     for (int t = 0; t < TIMES; t++) {
         size_t now = 0;
         for (int i = 0; i < COUNT; i++) now += offsets[i].first <= t && t <= offsets[i].last ? offsets[i].bytes : 0;

@@ -333,7 +333,7 @@ const hkd_verb hkd_verb_info = {
     .least = 1,
     .most = 1,
     .option = {{"tensors", NULL, NULL, "list a model's tensors, too"},
-               {"memory", NULL, NULL, "predict the memory that `sample --batch N` takes on --device, with --math direct or fast"},
+               {"memory", NULL, NULL, "predict the memory that `hkd sample --batch N` takes on --device, by --math"},
                {"batch", "N", "16", "images in that pass"},
                {"train", NULL, NULL, "that of training instead, N samples in a pass: gradients, moments and average, too"}},
     .example = {"info data/hkd.safetensors", "info data/hkd.safetensors --memory --train --batch 64",

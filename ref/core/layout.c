@@ -1,4 +1,5 @@
-/* Greedy by size: what is large is placed first, at the lowest place that is free while it lives; small things fill the gaps. */
+/* Greedy by size: what is large is placed first, at the lowest place that is free while it lives; what is small fills the
+ * gaps. */
 #include "layout.h"
 
 #include <stdbool.h>
