@@ -141,7 +141,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
         float *w = scratch + heads * FORMS * size + hkd_cpu_thread() * floats_per_thread(&d, false);
         #pragma omp for
         for (int64_t i = 0; i < heads; i++) take_apart(scratch + i * FORMS * size, qkv, &d, i, false);
-        #pragma omp for
+        #pragma omp for nowait
         for (int64_t i = 0; i < heads * d.blocks; i++) {
             const int64_t index = i / d.blocks, first = i % d.blocks * QUERIES, rows = block_rows(&d, i % d.blocks);
             const float *forms = scratch + index * FORMS * size;

@@ -240,7 +240,7 @@ static hkd_status run(hkd_cpu *cpu, const gather *g, arrays a, const float *w) {
     {
         if (w) pack(packed, w, g);
         float *copy = copies + hkd_cpu_thread() * s.copy_floats;
-        #pragma omp for schedule(dynamic)
+        #pragma omp for schedule(dynamic) nowait
         for (int64_t item = 0; item < s.items; item++) gather_item(g, &s, &a, copy, item);
     }
     return HKD_OK;

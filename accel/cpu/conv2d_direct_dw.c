@@ -119,6 +119,9 @@ hkd_status hkd_conv2d_direct_dw(hkd_cpu *cpu, float *dw, const float *dy, const 
     #pragma omp parallel num_threads(cpu->threads)
     for (int64_t first = 0; first < d->n; first += HKD_GROUP) {
         const int64_t images = hkd_min(HKD_GROUP, d->n - first);
+        if (first) {
+            #pragma omp barrier /* the group before is read no more */
+        }
         #pragma omp for schedule(dynamic)
         for (int64_t k = 0; k < (all_blocks + all_panels) * images; k++) {
             const int64_t n = k % images, block = k / images, panel = block - all_blocks;
@@ -132,7 +135,7 @@ hkd_status hkd_conv2d_direct_dw(hkd_cpu *cpu, float *dw, const float *dy, const 
                         panel / l.panels * l.co + o, cols, d);
             }
         }
-        #pragma omp for schedule(dynamic)
+        #pragma omp for schedule(dynamic) nowait
         for (int64_t k = 0; k < all_panels * l.blocks; k++) {
             const int64_t block = k % l.blocks, panel = k / l.blocks % l.panels, group = k / l.blocks / l.panels;
             const int64_t c = block * BLOCK, o = panel * HKD_PANEL;

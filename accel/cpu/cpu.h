@@ -26,7 +26,8 @@
 
 enum {
     HKD_GROUP = 4,
-    HKD_SMALL = 1 << 14  /* elements below which waking the threads costs more than the work: omp ... if (count > HKD_SMALL) */
+    HKD_SMALL = 1 << 14, /* elements below which waking the threads costs more than the work: omp ... if (count > HKD_SMALL) */
+    HKD_FEW_PRODUCTS = 1 << 18 /* the same in multiply-adds */
 };
 
 struct hkd_buffer {

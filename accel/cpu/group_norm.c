@@ -136,10 +136,10 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     #pragma omp parallel num_threads(cpu->threads) if (w.large)
     if (w.together) {
         shared_statistics(&w, call);
-        #pragma omp for
+        #pragma omp for nowait
         for (int64_t i = 0; i < w.n * w.area; i++) pixel(&w, call, i);
     } else {
-        #pragma omp for
+        #pragma omp for nowait
         for (int64_t n = 0; n < w.n; n++) {
             image_statistics(&w, call, n);
             for (int64_t i = n * w.area; i < (n + 1) * w.area; i++) pixel(&w, call, i);
@@ -232,7 +232,7 @@ static void shared_gradients(float *row, const work *w, const hkd_call *call) {
     for (int64_t i = 0; i < w->n * w->blocks; i++) block_gradients(row, w, call, i / w->blocks, i % w->blocks);
     #pragma omp for
     for (int64_t i = 0; i < w->n * w->groups; i++) group_gradients(w, gamma, i / w->groups, i % w->groups);
-    #pragma omp for
+    #pragma omp for nowait
     for (int64_t i = 0; i < pixels; i++) pixel_gradient(row, w, call, i);
 }
 
@@ -256,7 +256,7 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
             shared_statistics(&w, call);
             shared_gradients(row, &w, call);
         } else {
-            #pragma omp for
+            #pragma omp for nowait
             for (int64_t n = 0; n < w.n; n++) {
                 image_statistics(&w, call, n);
                 image_gradients(row, &w, call, n);

@@ -33,7 +33,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     const float *x = hkd_cpu_data(&call->in[X]), *w = hkd_cpu_data(&call->in[W]), *b = hkd_cpu_data(&call->in[B]);
     float *y = hkd_cpu_data(&call->out[0]);
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads) if (d.n * d.in * d.out > HKD_SMALL)
+    #pragma omp parallel for num_threads(cpu->threads) if (d.n * d.in * d.out > HKD_FEW_PRODUCTS)
     for (int64_t o = 0; o < d.out; o++)
         for (int64_t n = 0; n < d.n; n++)
             y[n * d.out + o] = (b ? b[o] : 0) + dot(w + o * d.in, x + n * d.in, d.in);
@@ -44,7 +44,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
 static void to_input(const hkd_cpu *cpu, float *dx, const float *dy, const float *w, const dims *d, bool add) {
     const int64_t blocks = (d->in + BLOCK - 1) / BLOCK;
     (void)cpu;
-    #pragma omp parallel for collapse(2) num_threads(cpu->threads) if (d->n * d->in * d->out > HKD_SMALL)
+    #pragma omp parallel for collapse(2) num_threads(cpu->threads) if (d->n * d->in * d->out > HKD_FEW_PRODUCTS)
     for (int64_t block = 0; block < blocks; block++)
         for (int64_t n = 0; n < d->n; n++) {
             const int64_t i = block * BLOCK, width = d->in - i < BLOCK ? d->in - i : BLOCK;
@@ -57,7 +57,7 @@ static void to_input(const hkd_cpu *cpu, float *dx, const float *dy, const float
 
 static void to_weight(const hkd_cpu *cpu, float *dw, const float *dy, const float *x, const dims *d, bool add) {
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads) if (d->n * d->in * d->out > HKD_SMALL)
+    #pragma omp parallel for num_threads(cpu->threads) if (d->n * d->in * d->out > HKD_FEW_PRODUCTS)
     for (int64_t o = 0; o < d->out; o++)
         for (int64_t i = 0; i < d->in; i += BLOCK) {
             const int64_t width = d->in - i < BLOCK ? d->in - i : BLOCK;

@@ -17,7 +17,7 @@ static float c_in(const hkd_call *call, int64_t n) {
 static void scale(const hkd_cpu *cpu, const hkd_call *call, const hkd_tensor *to, const hkd_tensor *from, bool accumulate) {
     const int64_t n = from->shape.dim[0], size = n ? hkd_count(&from->shape) / n : 0;
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (hkd_count(&call->in[0].shape) > HKD_SMALL)
     for (int64_t k = 0; k < n; k++) {
         const float c = c_in(call, k), *x = hkd_cpu_data(from) + k * size;
         float *y = hkd_cpu_data(to) + k * size;

@@ -44,7 +44,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     const float *x = hkd_cpu_data(&call->in[X]), *f = hkd_cpu_data(&call->in[F]);
     float *y = hkd_cpu_data(&call->out[0]);
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (hkd_count(&call->in[0].shape) > HKD_SMALL)
     for (int64_t run = 0; run < at.n * at.runs; run++) {
         const coefficients c = coefficients_of(call, run / at.runs);
         for (int64_t i = 0; i < at.x; i++) y[run * at.x + i] = c.skip * x[run * at.x + i] + c.out * f[run * at.f + i];
@@ -58,7 +58,7 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
     float *dx = hkd_cpu_data(&call->grad[X]), *df = hkd_cpu_data(&call->grad[F]);
     const bool add_x = call->accumulate[X], add_f = call->accumulate[F];
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (hkd_count(&call->in[0].shape) > HKD_SMALL)
     for (int64_t run = 0; run < at.n * at.runs; run++) {
         const coefficients c = coefficients_of(call, run / at.runs);
         for (int64_t i = 0; dx && i < at.x; i++)

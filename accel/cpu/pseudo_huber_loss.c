@@ -12,7 +12,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     const hkd_cpu_samples s = hkd_cpu_samples_of(&call->in[0]);
     float *l = hkd_cpu_data(&call->out[0]);
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (hkd_count(&call->in[0].shape) > HKD_SMALL)
     for (int64_t k = 0; k < s.n; k++) l[k] = (float)(loss(hkd_cpu_squared_distance(call, k), call->p[0]));
     return HKD_OK;
 }
@@ -21,7 +21,7 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
     const hkd_cpu_samples s = hkd_cpu_samples_of(&call->in[0]);
     const float *dl = hkd_cpu_data(&call->up[0]);
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (hkd_count(&call->in[0].shape) > HKD_SMALL)
     for (int64_t k = 0; k < s.n; k++)
         hkd_cpu_along_difference(call, k, dl[k] / root(hkd_cpu_squared_distance(call, k), call->p[0]));
     return HKD_OK;

@@ -14,7 +14,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     const int64_t channels = image ? shape->dim[1] : 1, area = size / (channels ? channels : 1);
     float *y = hkd_cpu_data(&call->out[0]);
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads)
+    #pragma omp parallel for num_threads(cpu->threads) if (hkd_count(&call->in[0].shape) > HKD_SMALL)
     for (int64_t k = 0; k < n; k++) {
         const hkd_stream s = {(uint64_t)call->p[SEED_HI] << 32 | (uint64_t)call->p[SEED_LO], (hkd_purpose)call->p[PURPOSE],
                               (uint32_t)call->p[FIRST_INDEX] + (uint32_t)k, (uint32_t)call->p[DRAW]};

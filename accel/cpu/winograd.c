@@ -229,10 +229,13 @@ static void run_wave(const plan *p, const arrays *a, float *space, float *v, con
 static void share_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t first) {
     const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
     const int64_t tiles = hkd_min(p->wave, p->tiles - first);
+    if (first) {
+        #pragma omp barrier /* the wave before is read no more */
+    }
     #pragma omp for schedule(dynamic, 4)
     for (int64_t t = 0; t < tiles; t++)
         hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
-    #pragma omp for schedule(dynamic)
+    #pragma omp for schedule(dynamic) nowait
     for (int64_t item = 0; item < p->panels * p->parts; item++) {
         const int64_t part = item % p->parts, begin = tiles * part / p->parts, end = tiles * (part + 1) / p->parts;
         run_panel(p, a, space, v + begin * p->row, item / p->parts, first + begin, end - begin);
@@ -249,12 +252,17 @@ static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
     #pragma omp parallel num_threads(cpu->threads)
     {
         float *space = spaces + hkd_cpu_thread() * p->space_floats;
-        #pragma omp for schedule(dynamic)
-        for (int64_t item = 0; item < (p->once ? u_items(p) : 0); item++) make_u(u, space, a.w, p, item);
-        #pragma omp for schedule(dynamic)
-        for (int64_t first = 0; first < (p->alone ? p->tiles : 0); first += p->wave)
-            run_wave(p, &a, space, vs + hkd_cpu_thread() * p->v_floats, zeros, first);
-        for (int64_t first = 0; first < (p->alone ? 0 : p->tiles); first += p->wave) share_wave(p, &a, space, vs, zeros, first);
+        if (p->once) {
+            #pragma omp for schedule(dynamic)
+            for (int64_t item = 0; item < u_items(p); item++) make_u(u, space, a.w, p, item);
+        }
+        if (p->alone) {
+            #pragma omp for schedule(dynamic) nowait
+            for (int64_t first = 0; first < p->tiles; first += p->wave)
+                run_wave(p, &a, space, vs + hkd_cpu_thread() * p->v_floats, zeros, first);
+        } else {
+            for (int64_t first = 0; first < p->tiles; first += p->wave) share_wave(p, &a, space, vs, zeros, first);
+        }
     }
     return HKD_OK;
 }

@@ -132,7 +132,7 @@ static void add_group(float *dw, const plan *p, const float *v, const float *d, 
     const int64_t items = p->blocks * p->wide;
     if (!p->shared) {
         float *u = us + hkd_cpu_thread() * p->u_floats;
-        #pragma omp for schedule(dynamic)
+        #pragma omp for schedule(dynamic) nowait
         for (int64_t item = 0; item < items; item++) {
             multiply(u, p, v, d, item, tiles, 0, POSITIONS);
             const int64_t first = item / p->blocks * PANELS;
@@ -146,7 +146,7 @@ static void add_group(float *dw, const plan *p, const float *v, const float *d, 
         const int64_t item = part / SIDE, begin = part % SIDE * SIDE;
         multiply(us + item * p->u_floats, p, v, d, item, tiles, begin, begin + SIDE);
     }
-    #pragma omp for schedule(dynamic)
+    #pragma omp for schedule(dynamic) nowait
     for (int64_t part = 0; part < p->blocks * p->panels; part++) {
         const int64_t block = part % p->blocks, panel = part / p->blocks, item = panel / PANELS * p->blocks + block;
         deliver(dw, p, us + item * p->u_floats, taps, block, panel, accumulate);
@@ -167,6 +167,9 @@ hkd_status hkd_winograd_dw(hkd_cpu *cpu, float *dw, const float *dy, const float
     for (int64_t first = 0; first < d->n; first += HKD_GROUP) {
         const int64_t tiles = hkd_min(HKD_GROUP, d->n - first) * p.per_image;
         const float *xs = x + first * d->h * d->w * p.ci, *dys = dy + first * d->h * d->w * p.co;
+        if (first) {
+            #pragma omp barrier /* the group before is read no more */
+        }
         #pragma omp for schedule(dynamic, 4)
         for (int64_t t = 0; t < tiles; t++) {
             for (int64_t block = 0; block < p.blocks; block++)
