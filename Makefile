@@ -159,10 +159,11 @@ check: all $(O)/hkd_tests $(O)/hkd_accuracy $(FUZZED:%=$(O)/replay_%) ## build a
 	    "vectors on opencl, float16: $(ON_CL) $(O)/hkd verify --device opencl --half" \
 	    "accuracy of ref: $(O)/hkd_accuracy vectors" "judges of a port: CC='$(CC)' tests/check_port.sh $(O)" \
 	    "killed runs: tests/resume.sh $(O)/hkd" $(foreach f,$(FUZZED),"odd $(f) files: $(O)/replay_$(f) tests/fuzz/corpus/$(f)/*")
-$(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(wildcard ref/op/*.c)
+LONG_SRC  := $(filter-out ref/core/exact%,$(wildcard ref/core/*.c)) $(wildcard ref/op/*.c ref/net/*.c ref/diffusion/s*.c) \
+             ref/diffusion/foreign_rng.c ref/train/optimizer.c $(wildcard tools/network_s*.c) tools/networks.c tools/recording.c
+$(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(LONG_SRC)
 	@mkdir -p $(@D)
-	$(CMD_CC) -std=c99 -O1 -w $(INCLUDE) -include tests/accuracy/long_double.h -o $@ $(filter %.c,$^) \
-	    $(addprefix ref/core/,op.c op_table.c rng.c status.c) -lm
+	$(CMD_CC) -std=c99 -O1 -w $(INCLUDE) -include tests/accuracy/long_double.h -o $@ $(filter %.c,$^) -lm
 FUZZ_WITH := $(O)/tests/fuzz/file.o $(O)/tools.a $(IO_OBJ) $(O)/libhkd_ref.a
 $(O)/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(FUZZ_WITH)
 	$(LINK)

@@ -71,7 +71,8 @@
     X(verb_eval) \
     X(verb_info) \
     X(verb_sample) \
-    X(verb_train)
+    X(verb_train) \
+    X(verb_verify)
 
 #define DECLARE(name) void test_##name(void);
 SUITES(DECLARE)
