@@ -137,7 +137,7 @@ static void lacking(void) {
 }
 
 typedef struct {
-    char first[1800];
+    char first[3400];
 } failures;
 
 static void keep_first(void *context, const hkd_check *c) {
