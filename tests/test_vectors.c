@@ -274,11 +274,13 @@ static void guesses(void) {
     }
     guesses_along_axes();
     const hkd_shape pair = {1, {2, 0, 0, 0}};
-    const double tiny[] = {0x1p-130, 1}, zero[] = {0, 1}, none[] = {0, 0};
-    const hkd_judged j = {tiny, none, zero, &pair, 2, false, 1, NULL};
-    char text[200];
-    hkd_guess(text, sizeof text, &j, &profile);
-    CHECK(strstr(text, "--flush"), "flushed subnormals are guessed as '%s'", text);
+    const double due[][2] = {{0x1p-130, 1}, {0x1p-120, 1}}, zero[] = {0, 1}, none[] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        const hkd_judged j = {due[i], none, zero, &pair, 2, false, 1, NULL};
+        char text[200];
+        hkd_guess(text, sizeof text, &j, &profile);
+        CHECK(strstr(text, i ? "underflows" : "--flush"), "zero for %g is guessed as '%s'", due[i][0], text);
+    }
 }
 
 /* ---- a small set of vectors, damaged ---- */
