@@ -244,7 +244,7 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
     hkd_cl *cl = malloc(sizeof *cl);
     if (!cl) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     *cl = (hkd_cl){
-        .base = {.kind = "opencl", .separate_buffers = true, .bytes = bytes_of, .alloc = alloc, .release = release,
+        .base = {.kind = "opencl", .bytes = bytes_of, .alloc = alloc, .release = release,
                  .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
                  .workspace = workspace, .memory = memory, .forward = forward, .backward = backward, .close = close_device},
         .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,

@@ -235,7 +235,7 @@ static hkd_status plan_for(hkd_model *m, struct hkd_model_plan **out, const hkd_
     }
     hkd_status status = gradient ? hkd_weights_need_grad(m->weights) : HKD_OK;
     if (!status) status = hkd_plan_new(&p->plan, p->program, m->weights, &(hkd_plan_options){.backward = gradient});
-    if (!status && m->frozen && !gradient) status = hkd_plan_freeze(p->plan);
+    if (!status && m->frozen && !gradient) status = hkd_plan_freeze(p->plan, NULL);
     if (status) {
         free_plan(p);
         return status;
@@ -244,6 +244,21 @@ static hkd_status plan_for(hkd_model *m, struct hkd_model_plan **out, const hkd_
     m->plans = p;
     *out = p;
     return HKD_OK;
+}
+
+hkd_status hkd_model_prepare(hkd_model *m, hkd_status (*load)(void *self, hkd_weight *w), void *self) {
+    hkd_program *p = hkd_model_program(&m->config, &(hkd_model_options){.n = 1});
+    hkd_plan *plan = NULL;
+    hkd_status status = p ? hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.dry = true})
+                          : hkd_fail(HKD_RESOURCES, "out of memory for a plan of the network");
+    for (int i = 0; i < m->weights->count && !status; i++) {
+        status = load ? load(self, &m->weights->item[i]) : HKD_OK;
+        if (!status) status = hkd_plan_freeze(plan, &m->weights->item[i]);
+    }
+    m->frozen = true;
+    hkd_plan_free(plan);
+    hkd_program_free(p);
+    return status;
 }
 
 /* ---- runs ---- */

@@ -1,6 +1,7 @@
 #include "optimizer.h"
 
 #include "exact.h"
+#include "fused.h"
 #include "status.h"
 
 #include <math.h>
@@ -19,7 +20,8 @@ static hkd_status allocate(hkd_optimizer *o) {
         const hkd_weight *w = &o->weights->item[i];
         if (!w->trained) continue;
         hkd_tensor *state[3] = {&o->m[i], &o->v[i], &o->ema[i]};
-        for (int k = 0; k < 3 && !status; k++) {
+        if (o->settings.no_average) o->ema[i] = w->value;
+        for (int k = 0; k < (o->settings.no_average ? 2 : 3) && !status; k++) {
             status = hkd_tensor_new(dev, state[k], &w->value.shape, HKD_STATE);
             if (!status) status = k < 2 ? dev->fill(dev, state[k], 0) : dev->copy(dev, state[k], &w->value);
         }
@@ -51,7 +53,7 @@ void hkd_optimizer_free(hkd_optimizer *o) {
     for (int i = 0; i < o->weights->count; i++) {
         if (o->m) hkd_tensor_free(dev, &o->m[i]);
         if (o->v) hkd_tensor_free(dev, &o->v[i]);
-        if (o->ema) hkd_tensor_free(dev, &o->ema[i]);
+        if (o->ema && !o->settings.no_average) hkd_tensor_free(dev, &o->ema[i]);
     }
     hkd_tensor_free(dev, &o->square);
     free(o->m);
@@ -76,20 +78,38 @@ hkd_status hkd_optimizer_gradient_norm(hkd_optimizer *o, double *norm) {
     return HKD_OK;
 }
 
-static hkd_call adam_call(const hkd_optimizer *o, int i, double lr) {
+static void set(hkd_call *call, const char *name, double value) {
+    call->p[hkd_op_param_index(call->op, name)] = value;
+}
+
+/* The settings of this step; `op` is adam, radam, or either with the average in the same pass. */
+static hkd_call step_call(const hkd_optimizer *o, const hkd_op *op, int i, double lr) {
     const hkd_tensor p = o->weights->item[i].value;
-    hkd_call call = {.op = hkd_find_op(o->settings.radam ? "radam" : "adam"),
-                     .in = {p, o->m[i], o->v[i], o->weights->item[i].grad},
-                     .out = {p, o->m[i], o->v[i]}};
-    const struct {
-        const char *name;
-        double value;
-    } settings[] = {{"lr", lr}, {"beta1", o->settings.beta1}, {"beta2", o->settings.beta2}, {"eps", o->settings.eps},
-                    {"weight_decay", o->settings.weight_decay}, {"t", (double)o->steps}};
-    for (int k = 0; k < hkd_op_params(call.op); k++) call.p[k] = call.op->param[k].value;
-    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
-        call.p[hkd_op_param_index(call.op, settings[k].name)] = settings[k].value;
+    hkd_call call = {.op = op, .in = {p, o->m[i], o->v[i], o->weights->item[i].grad}, .out = {p, o->m[i], o->v[i]}};
+    for (int k = 0; k < hkd_op_params(op); k++) call.p[k] = op->param[k].value;
+    set(&call, "lr", lr);
+    set(&call, "beta1", o->settings.beta1);
+    set(&call, "beta2", o->settings.beta2);
+    set(&call, "eps", o->settings.eps);
+    set(&call, "weight_decay", o->settings.weight_decay);
+    set(&call, "t", (double)o->steps);
     return call;
+}
+
+/* One pass over memory where the device offers it. */
+static hkd_status step_and_average(const hkd_optimizer *o, int i, double lr, double ema_decay) {
+    hkd_device *dev = o->weights->dev;
+    const hkd_op *one = o->settings.radam ? &hkd_op_radam_ema : &hkd_op_adam_ema;
+    if (dev->supports(dev, one, false) && !o->settings.no_average) {
+        hkd_call both = step_call(o, one, i, lr);
+        both.in[4] = both.out[3] = o->ema[i];
+        set(&both, "decay", ema_decay);
+        return hkd_device_forward(dev, &both);
+    }
+    const hkd_call step = step_call(o, hkd_find_op(o->settings.radam ? "radam" : "adam"), i, lr);
+    const hkd_call ema = {.op = hkd_find_op("ema"), .p = {ema_decay}, .in = {o->ema[i], step.out[0]}, .out = {o->ema[i]}};
+    const hkd_status status = hkd_device_forward(dev, &step);
+    return status || o->settings.no_average ? status : hkd_device_forward(dev, &ema);
 }
 
 hkd_status hkd_optimizer_step(hkd_optimizer *o, double lr, double ema_decay, double norm) {
@@ -104,10 +124,7 @@ hkd_status hkd_optimizer_step(hkd_optimizer *o, double lr, double ema_decay, dou
                                    .out = {w->grad}};
             status = hkd_device_forward(dev, &clip);
         }
-        const hkd_call adam = adam_call(o, i, lr);
-        const hkd_call ema = {.op = hkd_find_op("ema"), .p = {ema_decay}, .in = {o->ema[i], w->value}, .out = {o->ema[i]}};
-        if (!status) status = hkd_device_forward(dev, &adam);
-        if (!status) status = hkd_device_forward(dev, &ema);
+        if (!status) status = step_and_average(o, i, lr, ema_decay);
         if (status) return status;
     }
     return HKD_OK;

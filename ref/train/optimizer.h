@@ -8,9 +8,10 @@ typedef struct {
     bool radam;                              /* RAdam instead of Adam */
     double beta1, beta2, eps, weight_decay;
     double clip;                             /* largest norm of the whole gradient; 0: no clipping */
+    bool no_average;                         /* the average is the weights themselves, and takes no memory */
 } hkd_optimizer_settings;
 
-#define HKD_OPTIMIZER_DEFAULT ((hkd_optimizer_settings){false, 0.9, 0.999, 1e-8, 0, 0})
+#define HKD_OPTIMIZER_DEFAULT ((hkd_optimizer_settings){false, 0.9, 0.999, 1e-8, 0, 0, false})
 
 typedef struct {
     hkd_weights *weights;                    /* not owned */
