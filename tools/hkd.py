@@ -342,7 +342,7 @@ class Model(_Handle):
         return z
 
     def decode(self, z, x, sigma, labels=None, dt=None, decoder_sigma=None):
-        """d [n, C, R, R]: evolve by dt (None: to the end, from the time of sigma; 0: not at all), then decode; x and sigma, which
+        """d [n, C, R, R]: evolve by dt (None: to the end, from the time of sigma; 0: not at all), then decode; x and sigma, as
         the encoder was given, enter the output."""
         given = self._input(x, sigma, labels, dt, decoder_sigma)
         d, z = np.empty((given.n, *self.shape)), self._latents(z, given.n)
