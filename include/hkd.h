@@ -122,7 +122,7 @@ hkd_status hkd_model_encode(hkd_model *m, double *const *z, const hkd_model_inpu
 /* Evolve the latents by in->dt, then decode; in->x and in->sigma enter the output combination. */
 hkd_status hkd_model_decode(hkd_model *m, double *d, double *f, const double *const *z, const hkd_model_input *in);
 /* z[i] [n, d, h, w] becomes exp(dt A) z[i], dt [n], in place; latents that no operator moves stay as they are. */
-hkd_status hkd_model_evolve(hkd_model *m, double *const *z, const double *dt, int64_t n);
+hkd_status hkd_model_move(hkd_model *m, double *const *z, const double *dt, int64_t n);
 /* Does an operator move this latent? */
 bool hkd_model_moves(const hkd_model *m, int latent);
 /* alpha, beta [d/2, h, w] (paper, Eq. 10): pair k, channels 2k and 2k + 1, turns and grows with the eigenvalues alpha +- i beta

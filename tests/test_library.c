@@ -86,7 +86,7 @@ static void evolution(hkd_model *m, bool one_step) {
         z[i] = malloc((size_t)(2 * size) * sizeof *z[i]), before[i] = malloc((size_t)(2 * size) * sizeof *z[i]);
         for (int64_t k = 0; k < 2 * size; k++) z[i][k] = before[i][k] = (double)(k * 37 % 101) / 50 - 1;
     }
-    CHECK(!hkd_model_evolve(m, z, dt, 2), "%s", hkd_last_error());
+    CHECK(!hkd_model_move(m, z, dt, 2), "%s", hkd_last_error());
     for (int i = 0; i < count; i++) {
         const hkd_shape s = hkd_model_latent_shape(m, i);
         const int64_t area = s.dim[1] * s.dim[2], pairs = s.dim[0] / 2;

@@ -81,7 +81,7 @@ def _declare(library):
             ("model_latent_count", ctypes.c_int, handle), ("model_latent_shape", _Shape, handle, ctypes.c_int),
             ("model_encode", status, handle, arrays, input_p),
             ("model_decode", status, handle, _double_p, _double_p, arrays, input_p),
-            ("model_evolve", status, handle, arrays, _double_p, number),
+            ("model_move", status, handle, arrays, _double_p, number),
             ("model_moves", ctypes.c_bool, handle, ctypes.c_int),
             ("model_eigenvalues", status, handle, ctypes.c_int, _double_p, _double_p),
             ("model_trace", status, handle, input_p, _visit, ctypes.c_void_p),
@@ -338,7 +338,7 @@ class Model(_Handle):
         """exp(dt A) z; latents that no operator moves are copied."""
         n = len(z[0]) if len(z) else 0
         z, dt = [a.copy() for a in self._latents(z, n)], _array(dt, (n,), "dt")
-        _check(_lib.hkd_model_evolve(self.handle, _pointers(z), _pointer(dt), n))
+        _check(_lib.hkd_model_move(self.handle, _pointers(z), _pointer(dt), n))
         return z
 
     def decode(self, z, x, sigma, labels=None, dt=None, decoder_sigma=None):

@@ -32,7 +32,7 @@ static hkd_status evolve(hkd_model *m, double *z, const hkd_shape *each, const h
     return status;
 }
 
-hkd_status hkd_model_evolve(hkd_model *m, double *const *z, const double *dt, int64_t n) {
+hkd_status hkd_model_move(hkd_model *m, double *const *z, const double *dt, int64_t n) {
     hkd_status status = HKD_OK;
     for (int i = 0; !status && i < hkd_model_latent_count(m); i++) {
         const hkd_weight *a = operator_of(m, i);
