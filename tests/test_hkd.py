@@ -63,7 +63,7 @@ def samples(device, name, folder):
     if name == "cpu":
         cases += [(TEACHER, {"steps": 3}, ["--steps", "3"]),
                   (TEACHER, {"sampler": "ddim", "steps": 3, "rng": "numpy"}, "--sampler ddim --steps 3 --rng numpy".split())]
-    for path, named, words in cases:
+    for path, named, words in cases[:1] if name == "ref" else cases:
         seeds = [3, 4] if named.get("rng") == "numpy" else [3, 1 << 40]
         out = os.path.join(folder, "x.safetensors")
         program("sample", "--device", name, "--model", path, "--seeds", ",".join(map(str, seeds)), "--out", out, *words)
@@ -202,7 +202,7 @@ def errors(device):
     refused("no upstream gradient", 2, "'y'", device.gradient, "silu", {"x": x}, {})
     refused("an upstream gradient of another shape", 2, "expected [2, 3, 4, 4]", device.gradient, "silu", {"x": x}, {"y": x[0]})
     one = np.ones(1)
-    refused("no gradient at all", 2, "no gradient", device.gradient, "ema", {"e": one, "p": one}, {"y": one})
+    refused("no gradient at all", 2, "no gradient", device.gradient, "ema", {"e": one, "p": one}, {"e_new": one})
     with hkd.Model(HKD, device) as m:
         refused("a sampler of denoisers", 2, "heun", m.sample, [1], sampler="heun")
         refused("an unknown sampler", 2, "onestep|", m.sample, [1], sampler="best")
