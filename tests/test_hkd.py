@@ -185,6 +185,15 @@ def table():
     check(hkd.operator("adam").gradients == [] and "sigma" not in hkd.operator("edm_loss").gradients, "gradients that are none")
 
 
+def example():
+    """What the docstring shows runs as it stands there, in the project's folder."""
+    names = {}
+    os.chdir(root)
+    exec("\n".join(line[4:] for line in hkd.__doc__.split("\n") if line.startswith("    ")), names)
+    check(names["x"].shape == names["d"].shape == (4, 3, 32, 32) and names["g"].shape == (8, 3, 3, 3) and len(names["slow"]) ==
+          len(names["z"]) and "z.0" in names["every"], "the example gives something else")
+
+
 # ---- errors and memory ----------------------------------------------------------------------------------------------------
 
 def errors(device):
@@ -284,6 +293,7 @@ def libraries(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         table()
+        example()
         for name in ("cpu", "ref", "opencl"):
             try:
                 device = hkd.Device(name)
