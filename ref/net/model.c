@@ -369,6 +369,22 @@ hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x
     return status;
 }
 
+hkd_status hkd_model_run_traced(hkd_model *m, const hkd_model_input *in, bool as_run, hkd_model_look *look, void *self) {
+    const hkd_model_options o = {.run = HKD_RUN_WHOLE, .n = in->n, .augment = in->augment_labels != NULL};
+    struct hkd_model_plan once = {.program = hkd_model_program(&m->config, &o)};
+    const pass s = {.m = m, .p = &once, .n = in->n};
+    const hkd_plan_options how = {.trace = true, .as_run = as_run};
+    hkd_status status = once.program ? hkd_program_status(once.program) : hkd_fail(HKD_RESOURCES, "out of memory for a trace");
+    if (!status) status = hkd_plan_new(&once.plan, once.program, m->weights, &how);
+    if (!status) status = put_scalars(&s, in);
+    if (!status) status = put(&s, "x", in->x);
+    if (!status) status = hkd_plan_forward(once.plan);
+    if (!status) status = look(self, hkd_plan_program(once.plan), once.plan);
+    hkd_plan_free(once.plan);
+    hkd_program_free(once.program);
+    return status;
+}
+
 /* ---- latents ---- */
 
 void hkd_model_describe(hkd_model_info *out, const hkd_model *m) {
