@@ -52,6 +52,17 @@ stopped TERM interrupted $endless; code=$?
 [ $code -eq 5 ] || [ $code -eq 143 ]; ok $? "an interrupted run must end with exit code 5, not $code" # 143: before it listened
 [ $code -ne 5 ] || grep -q 'keeps the run' "$dir/message"; ok $? "an interrupted run must say where it is kept: $(cat "$dir/message")"
 
+# Ctrl-C while trajectories are made keeps them, Ctrl-C in the distillation keeps a checkpoint; both end where the plain run did
+stopped TERM distilled $distil --trajectories "$dir/paths_distilled"; code=$?
+[ $code -eq 5 ] || [ $code -eq 143 ]; ok $? "interrupted among its trajectories a run must end with exit code 5, not $code"
+endless_distil="$(echo "$distil" | sed 's/--images 400/--images 400000/')"
+stopped TERM hkd_endless $endless_distil --trajectories "$dir/paths"; code=$?
+[ $code -eq 5 ] || [ $code -eq 143 ]; ok $? "an interrupted distillation must end with exit code 5, not $code"
+[ $code -ne 5 ] || grep -q 'keeps the run' "$dir/message"; ok $? "it must say where it is kept: $(cat "$dir/message")"
+run distilled $distil --trajectories "$dir/paths_distilled"; ok $? "the last resume of the interrupted distillation failed"
+cmp -s "$dir/hkd" "$dir/distilled"; ok $? "an interrupted and resumed distillation gives another model"
+for f in "$dir"/paths/*; do cmp -s "$f" "$dir/paths_distilled/${f##*/}"; ok $? "interrupted trajectories differ: ${f##*/}"; done
+
 # a file that may not grow beyond 50 kB stands for a full disk: no checkpoint fits
 full() { (trap '' XFSZ; ulimit -f "$1"; shift; "$@") 2>"$dir/message"; }
 full 100 "$hkd" $edm --out "$dir/full" --log "$dir/full.csv"; [ $? -eq 5 ]; ok $? "a full disk must end with exit code 5"

@@ -4,11 +4,11 @@
 #ifdef HKD_OPENCL
 #include "machines.h"
 #endif
+#include "os.h"
 #include "status.h"
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,19 +245,9 @@ void hkd_say(const hkd_args *a, const char *format, ...) {
 
 /* ---- Ctrl-C ---- */
 
-static volatile sig_atomic_t interrupted;
+static const volatile sig_atomic_t *interrupted;
 
-static void on_interrupt(int signal_number) {
-    interrupted = 1;
-    signal(signal_number, SIG_DFL);
-}
-
-bool hkd_cancelled(void) { return interrupted; }
-
-static void catch_interrupt(void) {
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
-}
+bool hkd_cancelled(void) { return interrupted && *interrupted; }
 
 /* ---- help and version ---- */
 
@@ -347,7 +337,7 @@ static int run_verb(const hkd_verb *verb, int argc, const char **argv) {
         print_verb_help(verb);
         return HKD_OK;
     }
-    catch_interrupt();
+    interrupted = hkd_interrupt_flag();
     status = verb->run(&args);
     if (fflush(stdout) && !status) status = hkd_fail(HKD_RESOURCES, "stdout: %s", strerror(errno));
     return status ? complain(verb->name, status) : HKD_OK;
