@@ -326,7 +326,7 @@ const hkd_verb hkd_verb_info = {
                {"memory", NULL, NULL, "predict the memory that a pass of the model takes on --device"},
                {"batch", "N", "16", "images in that pass"},
                {"train", NULL, NULL, "a training pass: forward and backward, gradients, moments, average"}},
-    .example = {"info data/hkd.safetensors", "info data/hkd.safetensors --memory --train --batch 64",
+    .example = {"info data/scenes_hkd.safetensors", "info data/scenes_hkd.safetensors --memory --train --batch 64",
                 "info builtin:scenes --json"},
     .run = run,
 };
