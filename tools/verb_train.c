@@ -212,8 +212,8 @@ const hkd_verb hkd_verb_train = {
                                        "from --data"},
         {"clusters", "N", "10", "hkd: components of the mixture"},
         {"rank", "N", "64", "hkd: directions of a Gaussian that have a variance of their own"},
-        {"trajectories", "DIR", NULL, "hkd: where the trajectories are, or will be made (Ctrl-C keeps what is ready; a kill loses at "
-                                "most 255, a file's worth); without it each is made when needed"},
+        {"trajectories", "DIR", NULL, "hkd: where the trajectories are, or will be made (Ctrl-C keeps what is ready, a kill "
+                                      "loses at most 255); without it each is made when needed"},
         {"trajectory-count", "N", "4096", "hkd: how many"},
         {"trajectory-steps", "N", "18", "hkd: steps of the Karras grid (2N - 1 evaluations each)"},
         {"full-precision", NULL, NULL, "hkd: store trajectories in float32 instead of float16"},

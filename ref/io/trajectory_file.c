@@ -61,8 +61,9 @@ static hkd_status load_shard(double *states, double *labels, int64_t *have, cons
     else if (!classes || classes->rank != 1 || classes->dim[0] != in_file->dim[0])
         status = hkd_fail(HKD_BAD_FILE, "%s: 'labels' must have one number per trajectory", path);
     else *have = in_file->dim[0] < n ? in_file->dim[0] : n;
-    if (!status && *have < n) status = hkd_safetensors_read_part(st, in_file, 0, (size_t)(*have * size_of(r, c)), states, HKD_F64);
-    if (!status && *have < n) status = hkd_safetensors_read_part(st, classes, 0, (size_t)*have, labels, HKD_F64);
+    const bool grows = !status && *have < n; /* a full shard is not read */
+    if (grows) status = hkd_safetensors_read_part(st, in_file, 0, (size_t)(*have * size_of(r, c)), states, HKD_F64);
+    if (grows && !status) status = hkd_safetensors_read_part(st, classes, 0, (size_t)*have, labels, HKD_F64);
     hkd_safetensors_close(st);
     return status;
 }

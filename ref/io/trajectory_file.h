@@ -3,8 +3,8 @@
  *   sigma  [N + 1]  (float64)                        the levels, ending in 0
  *   labels [m]  (int64)                              -1 without classes
  * and metadata hkd.trajectories (what made them, as JSON text). Generation can be stopped and taken up again at any time, with
- * the same bytes at the end: the shard being filled is written when it is full or when `cancel` is set; a process that is killed
- * loses what it had computed of it, at most HKD_SHARD - 1 trajectories. A folder can also be made to hold more later.
+ * the same bytes at the end: the shard being filled is written when it is full or when `cancel` is set; a process that is
+ * killed loses what it had computed of it, at most HKD_SHARD - 1 trajectories. A folder can be made to hold more later.
  */
 #ifndef HKD_TRAJECTORY_FILE_H
 #define HKD_TRAJECTORY_FILE_H
