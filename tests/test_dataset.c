@@ -251,7 +251,8 @@ static void names(void) {
         CHECK(set->resolution == 16 && set->count == 70001 && !hkd_dataset_get(set, 70000, chw, &label), "more scenes");
     hkd_dataset_close(set);
     static const char *const wrong[] = {"builtin:scenes:16:", "builtin:scenes:16:0", "builtin:scenes:16:-2",
-                                        "builtin:scenes::9", "builtin:scenes:16:2x", "builtin:scenes16", "builtin:scenes:16:2:3"};
+                                        "builtin:scenes::9",  "builtin:scenes:16:2x", "builtin:scenes16",
+                                        "builtin:scenes:16:2:3"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         CHECK(opens(wrong[i]) == HKD_USAGE, "%s was opened", wrong[i]);
     CHECK(opens("builtin:scenes:33") == HKD_USAGE && opens("builtin:cats") == HKD_USAGE, "unknown built-in set");
