@@ -137,6 +137,7 @@ static void in_pieces(void) {
     stop = 0;
     CHECK(!hkd_trajectories_make(dir, &teacher, &r), "%s", hkd_last_error());
     same_bytes(at_once, dir, "stopped and taken up again");
+    r.progress = NULL;
     snprintf(dir, sizeof dir, "%s", scratch("paths_growing"));
     for (r.count = 100; r.count <= COUNT; r.count += 100)
         CHECK(!hkd_trajectories_make(dir, &teacher, &r), "a folder of %d is to hold more: %s", (int)r.count - 100,
