@@ -116,7 +116,7 @@ static hkd_status train_teacher(const hkd_args *a, scene *s) {
     if (status) return status;
     snprintf(s->teacher, sizeof s->teacher, "%s/teacher.safetensors", s->out);
     snprintf(line, sizeof line,
-             "--objective edm --data \"%s\" --channels 32 --mult %s --blocks 2 --attention 14,16 --batch 128 --images %lld "
+             "--objective edm --data \"%s\" --channels 32 --mult %s --blocks 2 --attention 14,16 --batch 32 --images %lld "
              "--lr 1e-3 --warmup %lld --cosine --clip 300 --out \"%s\" --log \"%s/teacher.csv\" --resume",
              s->data, mult, scaled(s, 2e6), scaled(s, 2e4), s->teacher, s->out);
     return command(a, &hkd_verb_train, line);
