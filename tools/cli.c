@@ -251,18 +251,33 @@ bool hkd_cancelled(void) { return interrupted && *interrupted; }
 
 /* ---- help and version ---- */
 
+enum { LEFT = 37, WIDTH = 128 }; /* columns of the help */
+
+/* Words from column `at` on; what would pass WIDTH goes on below, at LEFT. Line breaks in the text stand. */
+static void print_words(const char *text, int at) {
+    while (*text) {
+        const int spaces = (int)strspn(text, " "), word = (int)strcspn(text + spaces, " \n");
+        if (at + spaces + word > WIDTH && at > LEFT) printf("\n%*s%.*s", LEFT, "", word, text + spaces), at = LEFT + word;
+        else printf("%.*s", spaces + word, text), at += spaces + word;
+        text += spaces + word;
+        if (*text == '\n') putchar(*text++), at = 0;
+    }
+    putchar('\n');
+}
+
 static void print_options(const hkd_option *o) {
     for (; o->name; o++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-        printf("  %-34s %s", left, o->help);
-        if (o->standard) printf(" (%s)", o->standard);
-        printf("\n");
+        char left[128], help[4096];
+        snprintf(left, sizeof left, "  --%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        if (o->standard) snprintf(help, sizeof help, " %s (%s)", o->help, o->standard);
+        else snprintf(help, sizeof help, " %s", o->help);
+        print_words(help, printf("%-*s", LEFT - 1, left));
     }
 }
 
 static void print_verb_help(const hkd_verb *v) {
-    printf("hkd %s%s%s [options]\n%s\n", v->name, v->operands ? " " : "", v->operands ? v->operands : "", v->summary);
+    print_words(v->operands ? v->operands : "[options]", printf("hkd %s%s ", v->name, v->operands ? " [options]" : ""));
+    printf("%s\n", v->summary);
     if (v->option[0].name) printf("\noptions (in brackets: what holds when not given)\n");
     print_options(v->option);
     printf("\ncommon options\n");
