@@ -71,7 +71,7 @@ static void demo(const char *data, const char *out, int channels, int side, int 
               program_err());
         CHECK(!hkd_read_file(&model[again], &size[again], path, 1 << 24), "%s", hkd_last_error());
     }
-    CHECK(times < 2 || (size[0] == size[1] && !memcmp(model[0], model[1], size[0])), "%s: the same command again makes another model", data);
+    CHECK(times < 2 || (size[0] == size[1] && !memcmp(model[0], model[1], size[0])), "%s: another model the second time", data);
     free(model[0]), free(model[1]);
     CHECK(strstr(program_out(), "samples_and_teacher"), "it does not say what it made: %s", program_out());
     hkd_safetensors *st = NULL;
