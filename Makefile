@@ -179,7 +179,7 @@ STRICT   := CFLAGS='-O1 -g -fno-sanitize-recover=all' SANITIZE=address,undefined
 check-all: all $(O)/hkd_tests ## sanitizers, mutants, other compilers and processors, simulated devices: what check leaves out
 	@$(RUN) $(O)/check-all "sanitizers of gcc: $(call WITH,gcc) $(MAKE) sanitized O=$(O)/gcc CC=gcc $(STRICT)" \
 	    "sanitizers of clang: $(call WITH,clang) $(MAKE) sanitized O=$(O)/clang CC=clang $(STRICT)" \
-	    "whole network against ref: HKD_FULL=1 $(O)/hkd_tests exactness" \
+	    "whole network, whole demo: HKD_FULL=1 $(O)/hkd_tests exactness verb_demo" \
 	    "built with nothing: $(MAKE) units O=$(O)/bare CI=1 $(BARE)" "mistakes are caught: $(MAKE) check-mutants" \
 	    "same bytes everywhere: tests/check_bytes.sh $(O)" "OpenCL kernels without a GPU: $(MAKE) check-opencl" \
 	    "CLBlast and tuning: $(ON_CL) tests/clblast.sh $(O)" "edits spare what is coarse: tests/edit_control.sh $(O)" \

@@ -62,6 +62,7 @@
     X(tune) \
     X(verb_bands) \
     X(verb_bench) \
+    X(verb_demo) \
     X(verb_edit) \
     X(spectrum_verb) \
     X(svg) \

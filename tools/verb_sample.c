@@ -485,8 +485,8 @@ const hkd_verb hkd_verb_sample = {
                 "part I (from 0) of N of the seeds: all together fill --out DIR as one run does; `hkd convert F0 F1 ... "
                 "ALL.safetensors` joins what --out F.safetensors made into one run's file"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
-    .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
-                "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",
-                "sample --model data/hkd.safetensors --seeds 0-7 --decode-at 1:0:9 --out time.png"},
+    .example = {"sample --model data/scenes_hkd.safetensors --seeds 0-63 --out grid.png",
+                "sample --model data/scenes_teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",
+                "sample --model data/scenes_hkd.safetensors --seeds 0-7 --decode-at 1:0:9 --out time.png"},
     .run = run,
 };

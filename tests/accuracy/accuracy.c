@@ -9,7 +9,6 @@ double hkd_exp(double x) { return exp(x); }
 double hkd_log(double x) { return log(x); }
 double hkd_sin(double x) { return sin(x); }
 double hkd_cos(double x) { return cos(x); }
-double hkd_tanh(double x) { return tanh(x); }
 double hkd_erf(double x) { return erf(x); }
 double hkd_erfc(double x) { return erfc(x); }
 double hkd_pow(double x, double y) { return pow(x, y); }
