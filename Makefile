@@ -182,6 +182,7 @@ check-all: all $(O)/hkd_tests ## sanitizers, mutants, other compilers and proces
 	    "whole network, whole demo: HKD_FULL=1 $(O)/hkd_tests exactness verb_demo" \
 	    "built with nothing: $(MAKE) units O=$(O)/bare CI=1 $(BARE)" "mistakes are caught: $(MAKE) check-mutants" \
 	    "same bytes everywhere: tests/check_bytes.sh $(O)" "OpenCL kernels without a GPU: $(MAKE) check-opencl" \
+	    "OpenCL as a user meets it: $(ON_CL) tests/opencl_program.sh $(O)" \
 	    "CLBlast and tuning: $(ON_CL) tests/clblast.sh $(O)" "edits spare what is coarse: tests/edit_control.sh $(O)" \
 	    "installed: $(MAKE) check-install"
 units: $(O)/hkd_tests

@@ -4,10 +4,11 @@
 # of the device it touches; what it touches is compiled and linked before the library. A patch that does not apply fails.
 # Names say where a patch is judged: opencl_* on OpenCL, avx2_* on that build, fast_* there with --math fast, others in plain C;
 # fused_* on that build with the composites, as fused rows have no vectors of their own and plain C is what these measure with.
+# A program with a bug in an operator of OpenCL's self-check must refuse its device besides.
 #   tests/check_mutants.sh BUILD COMPILE LINK OBJECTS LIBS [TABLE]      TABLE: also write the table of bug -> vector there
 build=$1 compile=$2 link=$3 program=$4 libs=$5 table=$6
 cd "$(dirname "$0")/.." || exit 1
-work=$build/mutants mutants=0 variants=0 failed=0 skipped=0
+work=$build/mutants mutants=0 variants=0 refused=0 failed=0 skipped=0
 mkdir -p "$work" || exit 1
 XDG_CACHE_HOME=$(cd "$work" && pwd)/cache && export XDG_CACHE_HOME
 say() { echo "FAIL $1: $2"; failed=$((failed + 1)); }
@@ -67,11 +68,24 @@ build_with() {
             objects="$objects $work/${s%.c}.o" ops="$ops ${s%.c}"
         done
     done
-    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/')
+    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/; s/contract/linear/')
     case ${1##*/} in fused_*) ops=networks ;; esac
     # shellcheck disable=SC2086
     $link -o "$work/hkd" $program $objects "$build/libhkd.a" $libs 2>"$work/log" ||
         { say "$1" "does not link"; return 1; }
+}
+
+# The program with patch $1 refuses the device with exit 4, names the operator, and goes on, with a warning, when forced.
+refuses_itself() {
+    case "$how $ops" in
+        *opencl*linear | *opencl*conv2d | *opencl*group_norm | *opencl*attention | *opencl*koopman_evolve) ;;
+        *) return 0 ;;
+    esac
+    "$work/hkd" verify --device opencl --op relu >"$work/log" 2>&1
+    [ $? = 4 ] && grep -q "computes wrongly: ${ops# }," "$work/log" || { say "$1" "its device is not refused"; return 1; }
+    "$work/hkd" verify --device opencl --op relu --force >"$work/log" 2>&1 && grep -q "self-check was left out" "$work/log" ||
+        { say "$1" "--force does not override the refusal, or says nothing"; return 1; }
+    refused=$((refused + 1))
 }
 
 here=$(pwd)
@@ -87,6 +101,7 @@ for patch in tests/mutants/*.patch; do
         [ -z "$caught" ] || break
     done
     if [ -n "$caught" ]; then
+        refuses_itself "$patch" || continue
         mutants=$((mutants + 1))
         row="| $(head -1 "$patch") | $caught |"
         [ -z "$table" ] || grep -qxF "$row" vectors/README.md || { say "$patch" "vectors/README.md lacks: $row"; }
@@ -115,6 +130,6 @@ done
     say vectors/README.md "its table has another number of rows than mistakes were caught"
 [ -z "$table" ] || { printf '| mistake | the vector that catches it | how far off |\n|---|---|---|\n'; cat "$table.new"; } >"$table"
 rm -f "$table.new"
-echo "mistakes caught: $mutants, legal ways accepted: $variants (at least 40 and 8)"
+echo "mistakes caught: $mutants, legal ways accepted: $variants (at least 40 and 8), OpenCL devices refused: $refused"
 echo "mutants and variants: $((mutants + variants)) passed, $failed failed, $skipped skipped"
 [ $failed = 0 ] && [ $mutants -ge 40 ] && [ $variants -ge 8 ]

@@ -90,17 +90,12 @@ static hkd_status print_json(const hkd_verify_report *r, const hkd_verify_option
 
 /* Unless --math is given, a verification computes directly, and every bound is element by element. */
 static hkd_status open_device(hkd_verify_options *o, char *profile, size_t size, const hkd_args *a) {
-    int64_t threads = 0;
-    int math = 0;
+    hkd_args direct = *a;
     if (hkd_given(a, "flush"))
         return hkd_fail(HKD_USAGE, "--flush declares what a port does (--results); a device is measured");
-    hkd_status status = hkd_arg_int(&threads, a, "threads", 0, 4096);
-    if (!status && hkd_given(a, "math")) status = hkd_arg_choice(&math, a, "math", "direct|fast");
-    const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
-                                        .force = hkd_given(a, "force"), .no_tune = hkd_given(a, "no-tune"),
-                                        .clblast = hkd_given(a, "clblast"), .half = hkd_given(a, "half")};
-    o->fast = math == 1;
-    if (!status) status = hkd_device_open(&o->device, hkd_arg(a, "device"), &options);
+    hkd_arg_preset(&direct, "math", "direct");
+    hkd_status status = hkd_open_device(&o->device, &direct);
+    o->fast = !strcmp(hkd_arg(&direct, "math"), "fast");
     if (!status) status = hkd_probe(&o->profile, o->device);
     if (!status) {
         char arithmetic[192];
