@@ -97,12 +97,17 @@ static hkd_status watch(void *self, int64_t i, double sigma, const double *x, in
     return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
 }
 
-/* What is known of the picture, the rest black (or gray, or blurred). */
+/* What is known of the picture, the rest black; of luma a gray picture; of means the blurred one. */
 static double *known_part(const job *j) {
-    const int64_t count = j->inputs.in.n * j->s.size;
+    const int64_t count = j->inputs.in.n * j->s.size, area = j->s.side * j->s.side;
     double *shown = malloc((size_t)count * sizeof *shown + 1);
-    for (int64_t i = 0; shown && i < count; i++) shown[i] = j->known.keep == HKD_KEEP_PIXELS ? -1 : 0;
-    if (shown) hkd_known_restore(shown, j->y, j->inputs.in.n, &j->known);
+    if (!shown) return NULL;
+    for (int64_t i = 0; i < count; i++) shown[i] = j->known.keep == HKD_KEEP_PIXELS ? -1 : 0;
+    if (j->known.keep != HKD_KEEP_GRAY) hkd_known_restore(shown, j->y, j->inputs.in.n, &j->known);
+    for (int64_t i = 0; i < count && j->known.keep == HKD_KEEP_GRAY; i++) {
+        const double *pixel = j->y + i / (3 * area) * 3 * area + i % area;
+        shown[i] = 0.2989 * pixel[0] + 0.587 * pixel[area] + 0.114 * pixel[2 * area];
+    }
     return shown;
 }
 

@@ -1,7 +1,9 @@
 #include "training.h"
 
 #include "cli.h"
+#include "rng.h"
 #include "sha256.h"
+#include "status.h"
 #include "svg.h"
 
 #include <math.h>
@@ -152,6 +154,30 @@ hkd_status training_plot(const char *csv, const char *svg, const char *title) {
     if (!f) return hkd_fail(HKD_RESOURCES, "%s: cannot be written", svg);
     hkd_svg_plot(f, &plot);
     return fclose(f) ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", svg) : HKD_OK;
+}
+
+/* ---- operators that are not trained ---- */
+
+hkd_status training_draw_operators(hkd_model *m, double size, uint64_t seed) {
+    hkd_status status = HKD_OK;
+    for (int i = 0; i < m->weights->count && !status; i++) {
+        hkd_weight *w = &m->weights->item[i];
+        if (strncmp(w->name, "koopman.", 8)) continue;
+        const int64_t count = hkd_count(&w->value.shape);
+        const hkd_stream stream = {.seed = seed, .purpose = HKD_FOR_WEIGHTS, .draw = (uint32_t)i};
+        double *a = malloc((size_t)count * sizeof *a + 1);
+        if (!a) return hkd_fail(HKD_RESOURCES, "out of memory for %s", w->name);
+        hkd_random_normals(a, 0, count, &stream);
+        for (int64_t k = 0; k < count; k++) a[k] = (float)(size * a[k]);
+        status = m->dev->upload(m->dev, &w->value, a, HKD_F64);
+        free(a);
+    }
+    return status;
+}
+
+void training_freeze_operators(hkd_model *m) {
+    for (int i = 0; i < m->weights->count; i++)
+        if (!strncmp(m->weights->item[i].name, "koopman.", 8)) m->weights->item[i].trained = false;
 }
 
 /* ---- pictures ---- */

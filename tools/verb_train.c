@@ -1,7 +1,6 @@
 /* hkd train - train a denoiser (EDM's objective) or distil one into a one-step HKD model. */
 #include "cost.h"
 #include "files.h"
-#include "rng.h"
 #include "train_start.h"
 
 #include <stdio.h>
@@ -81,19 +80,7 @@ static hkd_status draw_operators(train_job *j) {
     double size = 0;
     hkd_status status = hkd_arg_real(&size, j->args, "freeze-operators", 0, 100);
     if (!status) status = whole(&seed, j, "seed", 0, INT64_MAX);
-    for (int i = 0; i < j->model->weights->count && !status; i++) {
-        hkd_weight *w = &j->model->weights->item[i];
-        if (strncmp(w->name, "koopman.", 8)) continue;
-        const int64_t count = hkd_count(&w->value.shape);
-        const hkd_stream stream = {.seed = (uint64_t)seed, .purpose = HKD_FOR_WEIGHTS, .draw = (uint32_t)i};
-        double *a = malloc((size_t)count * sizeof *a + 1);
-        if (!a) return hkd_fail(HKD_RESOURCES, "out of memory for %s", w->name);
-        hkd_random_normals(a, 0, count, &stream);
-        for (int64_t k = 0; k < count; k++) a[k] = (float)(size * a[k]);
-        status = j->dev->upload(j->dev, &w->value, a, HKD_F64);
-        free(a);
-    }
-    return status;
+    return status ? status : training_draw_operators(j->model, size, (uint64_t)seed);
 }
 
 static hkd_status train(train_job *j) {
@@ -106,8 +93,7 @@ static hkd_status train(train_job *j) {
     if (!status) status = hkd_fit_batch(j->args, j->model, samples, &j->settings.micro_batch, true);
     if (!status) status = hkd_trainer_new(&j->trainer, j->model, &j->settings);
     if (status) return status;
-    for (int i = 0; i < j->model->weights->count && hkd_given(j->args, "freeze-operators"); i++)
-        if (!strncmp(j->model->weights->item[i].name, "koopman.", 8)) j->model->weights->item[i].trained = false;
+    if (hkd_given(j->args, "freeze-operators")) training_freeze_operators(j->model);
     snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", out);
     const bool resume = hkd_given(j->args, "resume") && hkd_exists(checkpoint);
     const training_run run = {.trainer = j->trainer, .what = j->settings.hkd ? "distil" : "train", .settings = j->text,
