@@ -119,7 +119,7 @@ static void files(hkd_device *dev) {
     char **names = NULL;
     size_t count = 0;
     CHECK(hkd_list_directory(&names, &count, plots) == HKD_OK, "%s", hkd_last_error());
-    CHECK((int64_t)count == 1 + 3 * l.count, "%d plots for %d operators", (int)count, (int)l.count);
+    CHECK((int64_t)count == 2 + 5 * l.count, "%d plots for %d operators", (int)count, (int)l.count);
     hkd_names_free(names, count);
     hkd_model_levels_free(&l);
     hkd_model_free(m);
