@@ -217,14 +217,14 @@ install: all ## program, library, headers, pkg-config file and models to PREFIX=
 	$(INSTALL) -d $(TO)/bin $(TO)/lib/pkgconfig $(TO)/include $(TO)/share/hkd
 	$(INSTALL) -m 755 $(O)/hkd $(TO)/bin/
 	$(INSTALL) -m 644 $(O)/libhkd.a $(TO)/lib/
-	$(INSTALL) -m 644 include/hkd.h include/hkd_ref.h $(TO)/include/
+	$(INSTALL) -m 644 include/*.h $(TO)/include/
 	$(if $(SHARED),$(INSTALL) -m 644 $(SHARED) $(TO)/share/hkd/)
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: hkd' 'Description: Hierarchical Koopman Diffusion' \
 	    "Version: $$(sed -n 's/.*HKD_VERSION "\(.*\)"/\1/p' include/hkd.h)" 'Requires: $(strip $(PACKAGES))' \
 	    'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lhkd -lm $(if $(HAS_OPENMP),-fopenmp)' \
 	    > $(TO)/lib/pkgconfig/hkd.pc
 uninstall: ## remove what install put there
-	rm -f $(TO)/bin/hkd $(TO)/lib/libhkd.a $(TO)/lib/pkgconfig/hkd.pc $(TO)/include/hkd.h $(TO)/include/hkd_ref.h
+	rm -f $(TO)/bin/hkd $(TO)/lib/libhkd.a $(TO)/lib/pkgconfig/hkd.pc $(patsubst %,$(TO)/%,$(wildcard include/*.h))
 	rm -rf $(TO)/share/hkd
 installcheck: ## build and run a program against what is installed
 	@mkdir -p $(O)

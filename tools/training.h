@@ -13,6 +13,7 @@ typedef struct {
     const char *checkpoint;  /* path, or NULL: none is kept */
     double every;            /* seconds between checkpoints */
     const char *log;         /* CSV path, or NULL */
+    int64_t sides_every;     /* its rows hold both sides of C.2's bound every so many steps; 0: never (no HKD model) */
     bool resume;             /* continue from the checkpoint */
     bool quiet;
 } training_run;

@@ -1,14 +1,13 @@
 /* hkd trajectory - a model's path from noise to picture at any times, beside its teacher's, and the shape of both. */
 #include "files.h"
+#include "hkd_insight.h"
 #include "lists.h"
 #include "model_file.h"
 #include "model_path.h"
 #include "pictures.h"
 #include "progress.h"
-#include "schedule.h"
 #include "status.h"
 #include "subject.h"
-#include "trajectory.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -79,35 +78,9 @@ static hkd_status own_path(job *j) {
     return status;
 }
 
-static hkd_status teach(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size) {
-    job *j = self;
-    hkd_model_input in = j->noise.in;
-    (void)size;
-    for (int64_t i = 0; i < n; i++) j->noise.sigma[i] = sigma;
-    in.x = x;
-    in.dt = NULL;
-    if (hkd_cancelled()) return hkd_fail(HKD_RESOURCES, "interrupted");
-    return hkd_model_denoise(j->teacher, d, NULL, &in);
-}
-
-/* The teacher's states; time 0 is the end of its way, where no noise is left. */
-static hkd_status teacher_path(job *j, int64_t steps) {
-    const hkd_config *c = &j->s.model->config;
-    const hkd_schedule schedule = {HKD_SCHEDULE_EDM, c->sigma_min, c->sigma_max, c->rho};
-    double *grid = malloc((size_t)(steps + 1 + j->count) * sizeof *grid), *level = grid + steps + 1;
-    double *x = malloc((size_t)(j->n * j->size) * sizeof *x + 1);
-    hkd_status status = grid && x ? hkd_schedule_grid(grid, steps, &schedule) : hkd_fail(HKD_RESOURCES, "out of memory");
-    if (!status) {
-        hkd_sampling s = {.denoise = teach, .denoiser = j, .n = j->n, .size = j->size, .seeds = j->noise.seeds};
-        grid[0] = c->sigma_max;
-        for (int64_t t = 0; t < j->count; t++) level[t] = j->times[t] > 0 ? fmin(hkd_level_at(c, j->times[t]), c->sigma_max)
-                         : 0;
-        memcpy(x, j->noise.x, (size_t)(j->n * j->size) * sizeof *x);
-        status = hkd_sample_through(j->pictures[STATE], level, j->count, &s, x, grid, steps);
-    }
-    free(x);
-    free(grid);
-    return status;
+static hkd_status only_cancel(void *self, int64_t done, int64_t total) {
+    (void)self, (void)done, (void)total;
+    return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
 }
 
 /* The teacher's state at each level, encoded there: carried to the end as a picture, and compared with the model's own
@@ -351,7 +324,9 @@ static hkd_status work(job *j, const hkd_args *a, int64_t steps) {
     if (!status) status = room(j);
     hkd_progress_begin(&j->progress, "trajectory", "time", j->count * (j->teacher ? 2 : 1), hkd_given(a, "quiet"));
     if (!status) status = own_path(j);
-    if (!status && j->teacher) status = teacher_path(j, steps);
+    if (!status && j->teacher)
+        status = hkd_teacher_states(j->pictures[STATE], j->teacher, j->s.model, &j->noise.in, j->times, j->count, steps,
+                                    &(hkd_ticker){only_cancel, NULL});
     if (!status && j->teacher) status = reconstruct(j);
     hkd_progress_end(&j->progress);
     if (!status && hkd_given(a, "out")) status = save_pictures(j, a);

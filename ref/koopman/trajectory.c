@@ -1,4 +1,5 @@
-#include "trajectory.h"
+/* The shape of a sampling path: how flat it is, how far it turns, how near it is to a rotation (hkd_insight.h). */
+#include "hkd_insight.h"
 
 #include "eigen.h"
 #include "status.h"
