@@ -33,7 +33,7 @@ typedef struct {
     int64_t images, trajectories, held, steps, runs;
     double *states, *labels, *sigma;     /* [trajectories + held, steps + 1, size], [..], [steps + 1] */
     int64_t size;
-    double spread;                       /* root mean square of the model's operator values */
+    double spread;                       /* of the random operators: --refit-size, or root mean square of the model's values */
     double *learnt[MOST_RUNS + 1];       /* all alphas: of the model, then of each run with trained operators */
     int64_t modes;
     losses before, after[VARIANTS][MOST_RUNS][CHECKS];
@@ -311,6 +311,7 @@ hkd_status hkd_run_refit(hkd_model *model, const hkd_args *a) {
     j->size = (int64_t)model->config.img_channels * model->config.img_resolution * model->config.img_resolution;
     hkd_status status = read_options(j);
     if (!status) status = alphas(&j->learnt[0], &j->modes, &j->spread, model);
+    if (!status && hkd_given(a, "refit-size")) status = hkd_arg_real(&j->spread, a, "refit-size", 0, 100);
     if (!status) status = open_teacher(j);
     if (!status) status = make_paths(j);
     hkd_progress_begin(&j->bar, "refit", "img", VARIANTS * j->runs * j->images, hkd_given(a, "quiet"));

@@ -147,43 +147,24 @@ static hkd_status save_scatters(const char *dir, const hkd_model_levels *l, int6
 }
 
 static hkd_status save_histogram(const char *dir, const hkd_model_levels *l, int64_t k, hkd_spectral_part part) {
-    enum { BINS = 40 };
-    const hkd_level_summary s = hkd_summarise_level(&l->level[k], 0);
-    const double low = part == HKD_ALPHA ? s.alpha_min : -s.beta_abs_max;
-    const double high = part == HKD_ALPHA ? s.alpha_max : s.beta_abs_max;
-    const double from = high > low ? low : low - 0.5, to = high > low ? high : high + 0.5;
-    const char *label = part == HKD_ALPHA ? "alpha" : "beta";
-    int64_t counts[BINS];
-    double edges[BINS + 1], bars[BINS];
-    char title[96];
+    char name[96];
     draft d;
-    hkd_spectrum_histogram(counts, BINS, from, to, &l->level[k], part);
-    for (int i = 0; i <= BINS; i++) edges[i] = from + (to - from) * i / BINS;
-    for (int i = 0; i < BINS; i++) bars[i] = (double)counts[i];
     const hkd_status status = draft_open(&d);
     if (status != HKD_OK) return status;
-    snprintf(title, sizeof title, "%s, %lld modes", l->name[k], (long long)s.modes);
-    const hkd_series series = {NULL, HKD_STEPS, edges, bars, BINS};
-    hkd_svg_plot(d.out, &(hkd_plot){title, {.label = label}, {.label = "modes"}, &series, 1, false});
-    snprintf(title, sizeof title, "%s.%s.svg", l->name[k], label);
-    return draft_save(&d, dir, title);
+    hkd_plot_histogram(d.out, l, k, part);
+    snprintf(name, sizeof name, "%s.%s.svg", l->name[k], part == HKD_ALPHA ? "alpha" : "beta");
+    return draft_save(&d, dir, name);
 }
 
 static hkd_status save_map(const char *dir, const hkd_model_levels *l, int64_t k) {
-    const hkd_level *v = &l->level[k];
-    double *map = malloc((size_t)(v->ah * v->aw + 1) * sizeof *map);
-    char title[96];
+    char name[96];
     draft d;
-    hkd_status status = map ? draft_open(&d) : hkd_fail(HKD_RESOURCES, "out of memory");
-    if (status == HKD_OK) {
-        hkd_spectrum_map(map, v, HKD_ALPHA);
-        snprintf(title, sizeof title, "%s, mean alpha", l->name[k]);
-        hkd_svg_map(d.out, title, map, v->ah, v->aw);
-        snprintf(title, sizeof title, "%s.map.svg", l->name[k]);
-        status = draft_save(&d, dir, title);
-    }
-    free(map);
-    return status;
+    hkd_status status = draft_open(&d);
+    if (status != HKD_OK) return status;
+    const hkd_status drawn = hkd_plot_alpha_map(d.out, l, k);
+    snprintf(name, sizeof name, "%s.map.svg", l->name[k]);
+    status = draft_save(&d, dir, name);
+    return drawn ? drawn : status;
 }
 
 static hkd_status save_plots(const char *dir, const hkd_model_levels *l, double dt) {
@@ -204,6 +185,10 @@ static hkd_status run(const hkd_args *a) {
     hkd_device *dev = NULL;
     hkd_model *model = NULL;
     hkd_model_levels levels = {0};
+    static const char *const kinds[] = {"matrix", "refit", "others"};
+    int count = 0;
+    for (int k = 0; k < 3; k++) count += hkd_given(a, kinds[k]);
+    if (count > 1) return hkd_fail(HKD_USAGE, "--matrix, --refit and --others are different questions: one at a time");
     if (hkd_given(a, "matrix")) return hkd_run_blocks(a);
     hkd_status status = hkd_arg(a, "model") ? HKD_OK : hkd_fail(HKD_USAGE, "--model FILE is needed");
     if (status == HKD_OK) status = hkd_open_device(&dev, a);
@@ -211,10 +196,11 @@ static hkd_status run(const hkd_args *a) {
     if (status == HKD_OK) status = hkd_model_levels_read(&levels, model);
     double dt = levels.eps - levels.T;
     if (status == HKD_OK && hkd_given(a, "dt")) status = hkd_arg_real(&dt, a, "dt", -1000, 1000);
-    const bool refit = hkd_given(a, "refit"), json = hkd_given(a, "json");
+    const bool refit = hkd_given(a, "refit"), others = hkd_given(a, "others"), json = hkd_given(a, "json");
     if (status == HKD_OK && refit) status = hkd_run_refit(model, a);
-    if (status == HKD_OK && !refit && json) print_json(&levels, dt, hkd_given(a, "modes"));
-    if (status == HKD_OK && !refit && !json) print_table(&levels, dt);
+    else if (status == HKD_OK && others) status = hkd_run_alike(model, a);
+    else if (status == HKD_OK && json) print_json(&levels, dt, hkd_given(a, "modes"));
+    else if (status == HKD_OK) print_table(&levels, dt);
     if (status == HKD_OK && hkd_arg(a, "csv")) status = save_csv(hkd_arg(a, "csv"), &levels, dt);
     if (status == HKD_OK && hkd_arg(a, "svg")) status = save_plots(hkd_arg(a, "svg"), &levels, dt);
     hkd_model_levels_free(&levels);
@@ -245,12 +231,17 @@ const hkd_verb hkd_verb_spectrum = {
             {"refit-trajectories", "N", "256", "refit: trajectories to learn from, besides 64 for the loss"},
             {"refit-steps", "N", "8", "refit: steps of their grid (2N - 1 evaluations each)"},
             {"refit-lr", "X", "1e-3", "refit: learning rate"},
+            {"refit-size", "X", NULL, "refit: standard deviation of the random operators (not given: that of the model's)"},
+            {"others", "FILES", NULL, "models trained alike from other seeds, separated by commas: how alpha and pictures "
+                                      "scatter over models"},
+            {"pictures", "N", "64", "others: pictures of seeds 0 to N - 1"},
             {"matrix", "F", NULL, "instead of a model: 2 x 2 blocks of a real square matrix (.npy, or K in .safetensors), "
                                   "Proposition C.1 with its errata; exit 1 where a Jordan block forbids them"},
             {"out", "F", NULL, "matrix: write p, q, alpha, beta (.safetensors)"},
         },
     .example = {"spectrum --model M.safetensors", "spectrum --model M.safetensors --csv modes.csv --svg plots/",
                 "spectrum --model M.safetensors --refit --teacher T.safetensors --refit-runs 3 --json",
+                "spectrum --model A.safetensors --others B.safetensors,C.safetensors",
                 "spectrum --matrix K.npy --out blocks.safetensors"},
     .run = run,
 };
