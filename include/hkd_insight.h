@@ -96,6 +96,13 @@ double hkd_angle(const double *a, const double *b, int64_t n);
 void hkd_rotation_residual(double *residual, double *norm, const double *a, const double *s, const double *x, int64_t times,
                            int64_t dim);
 
+/* What these say about one path: variance held by 1, 2, 3 components; degrees from noise to picture; the largest residual of the
+ * plane. */
+typedef struct {
+    double explained[3], degrees, residual;
+} hkd_path_shape;
+hkd_status hkd_trajectory_shape(hkd_path_shape *out, const double *x, int64_t times, int64_t dim);
+
 /* ---- edits --------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -2,6 +2,7 @@
 
 #include "model_inputs.h"
 #include "model_levels.h"
+#include "pictures.h"
 #include "progress.h"
 #include "status.h"
 
@@ -164,12 +165,14 @@ static json_t *json_of(const char *name, const spread *s) {
 }
 
 static void print_json(const job *j, const spread *all, const spread *pictures) {
+    char command[2048];
     json_t *list = json_array();
+    hkd_command_text(command, sizeof command, j->args);
     for (int64_t k = 0; k < j->levels.count; k++) {
         const spread s = of_operator(j, k);
         if (j->levels.first[k] == k) json_array_append_new(list, json_of(j->levels.name[k], &s));
     }
-    json_t *o = json_pack("{s:I, s:I, s:o, s:o, s:o}", "models", (json_int_t)j->models, "seeds", (json_int_t)j->n, "operators",
+    json_t *o = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "command", command, "models", (json_int_t)j->models, "seeds", (json_int_t)j->n, "operators",
                           list, "all", json_of("all operators", all), "pictures", json_of("pictures", pictures));
     json_dumpf(o, stdout, JSON_INDENT(1));
     printf("\n");

@@ -7,6 +7,7 @@
 #include "exact_teacher.h"
 #include "model_file.h"
 #include "model_levels.h"
+#include "pictures.h"
 #include "progress.h"
 #include "schedule.h"
 #include "status.h"
@@ -265,6 +266,7 @@ static void print_text(const job *j) {
 
 static void print_json(const job *j) {
     double with_model, among_runs;
+    char command[2048];
     json_t *all = json_object(), *variants = json_array();
     agreement(&with_model, &among_runs, j);
     for (int v = 0; v < VARIANTS; v++) {
@@ -279,6 +281,8 @@ static void print_json(const job *j) {
         json_array_append_new(variants, json_pack("{s:s, s:f, s:o, s:o}", "operators", variant_name[v], "share_of_gain",
                                                   reached(j, v), "curve", curve, "loss_of_runs", each));
     }
+    hkd_command_text(command, sizeof command, j->args);
+    json_object_set_new(all, "command", json_string(command));
     json_object_set_new(all, "refit", variants);
     json_object_set_new(all, "start", json_pack("{s:f, s:f}", "loss_end", j->before.end, "loss_path", j->before.path));
     json_object_set_new(all, "images", json_integer((json_int_t)j->images));

@@ -1,9 +1,11 @@
 /* hkd spectrum - the eigenvalues of a model's Koopman operators: a table, every mode as CSV or JSON, plots as SVG. */
+#include "alike.h"
 #include "blocks.h"
 #include "cli.h"
 #include "model_file.h"
 #include "model_levels.h"
 #include "os.h"
+#include "plots.h"
 #include "refit.h"
 #include "status.h"
 #include "svg.h"

@@ -23,7 +23,8 @@ static hkd_status add_line(train_job *j, const char *name, const char *value) {
     return HKD_OK;
 }
 
-/* The run as text: what it learns from, by content, and every option that can change a bit of the result. */
+/* The run as text: what it learns from, by content, and every option that can change a bit of the result. Checkpoint and model
+ * keep it. */
 static hkd_status describe(train_job *j) {
     static const char *const no_matter[] = {"out",    "data",    "teacher",            "trajectories",
                                             "config", "log",     "checkpoint-minutes", "resume", "perceptual",
@@ -107,7 +108,8 @@ static hkd_status train(train_job *j) {
     hkd_say(j->args, "%s: %lld trained parameters on %s (%s)\n", run.what,
             (long long)hkd_weights_total(j->model->weights, true), j->dev->kind, j->dev->name);
     status = training_run_to_end(&run);
-    if (!status) status = hkd_model_save(j->model, j->trainer->optimizer->ema, out, NULL, 0);
+    const hkd_metadata about = {"hkd.train", j->text};
+    if (!status) status = hkd_model_save(j->model, j->trainer->optimizer->ema, out, &about, 1);
     if (!status && log) {
         const size_t length = strlen(log), stem = length > 4 && !strcmp(log + length - 4, ".csv") ? length - 4 : length;
         snprintf(plot, sizeof plot, "%.*s.svg", (int)stem, log);

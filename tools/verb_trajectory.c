@@ -118,26 +118,23 @@ static double shown(const job *j, int kind, int64_t t) {
 
 typedef struct {
     const char *name;
-    double explained[3], angle, residual; /* of 1, 2, 3 components; noise to picture; largest on the way. Means over images */
+    hkd_path_shape of; /* means over images */
 } shape;
 
 /* x [times, n, dim] of a kind of picture, or (KINDS) of latents; one image's path is gathered from it. */
 static hkd_status measure(shape *out, const job *j, int kind) {
     const double *x = kind == KINDS ? j->latents : j->pictures[kind];
     const int64_t dim = kind == KINDS ? j->latent_size : j->size;
-    double *path = malloc((size_t)(j->count * (dim + 2)) * sizeof *path + 1), *explained = path + j->count * dim;
-    double *residual = explained + j->count;
+    double *path = malloc((size_t)(j->count * dim) * sizeof *path + 1);
     hkd_status status = path ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for a path");
     for (int64_t i = 0; i < j->n && !status; i++) {
-        double worst = 0;
+        hkd_path_shape one;
         for (int64_t t = 0; t < j->count; t++)
             for (int64_t e = 0; e < dim; e++) path[t * dim + e] = shown(j, kind, t) * x[(t * j->n + i) * dim + e];
-        status = hkd_trajectory_pca(explained, NULL, 0, path, j->count, dim);
-        hkd_rotation_residual(residual, NULL, NULL, NULL, path, j->count, dim);
-        for (int64_t t = 0; t < j->count; t++) worst = fmax(worst, residual[t]);
-        for (int k = 0; k < 3; k++) out->explained[k] += explained[k < j->count ? k : j->count - 1] / (double)j->n;
-        out->angle += hkd_angle(path, path + (j->count - 1) * dim, dim) / (double)j->n;
-        out->residual += worst / (double)j->n;
+        status = hkd_trajectory_shape(&one, path, j->count, dim);
+        for (int k = 0; k < 3; k++) out->of.explained[k] += one.explained[k] / (double)j->n;
+        out->of.degrees += one.degrees / (double)j->n;
+        out->of.residual += one.residual / (double)j->n;
     }
     free(path);
     return status;
@@ -165,8 +162,8 @@ static void print_shapes(const job *j, const shape *shapes, int count) {
            "1", "1-2", "1-3",
            "degrees", "of plane");
     for (int k = 0; k < count; k++)
-        printf("%-10s %10.4f %9.4f %9.4f %8.2f %10.3g\n", shapes[k].name, shapes[k].explained[0], shapes[k].explained[1],
-               shapes[k].explained[2], shapes[k].angle * 180 / acos(-1), shapes[k].residual);
+        printf("%-10s %10.4f %9.4f %9.4f %8.2f %10.3g\n", shapes[k].name, shapes[k].of.explained[0], shapes[k].of.explained[1],
+               shapes[k].of.explained[2], shapes[k].of.degrees, shapes[k].of.residual);
     if (!j->teacher) return;
     printf("%-10s %12s %16s %22s\n", "time", "sigma", "latent gap", "reconstruction RMSE");
     for (int64_t t = 0; t < j->count; t++) {
@@ -180,9 +177,9 @@ static void print_json(const job *j, const shape *shapes, int count) {
     json_t *paths = json_array(), *times = json_array();
     for (int k = 0; k < count; k++)
         json_array_append_new(paths, json_pack("{s:s, s:[f,f,f], s:f, s:f}", "path", shapes[k].name, "explained",
-                                               shapes[k].explained[0],
-                                               shapes[k].explained[1], shapes[k].explained[2], "angle", shapes[k].angle,
-                                               "rotation_residual", shapes[k].residual));
+                                               shapes[k].of.explained[0], shapes[k].of.explained[1],
+                                               shapes[k].of.explained[2], "angle", shapes[k].of.degrees * acos(-1) / 180,
+                                               "rotation_residual", shapes[k].of.residual));
     for (int64_t t = 0; t < j->count && j->teacher; t++) {
         double gap, away;
         mean_over_images(&gap, &away, j, t);
