@@ -85,7 +85,7 @@ static void bands(const stage *s) {
 
 /* The path ends in the sample bit for bit, the teacher's in the teacher's sample, and x_T is the same noise. */
 static void path(const stage *s) {
-    const double times[3] = {1, 0.5, 0};
+    const double times[3] = {1, 0.6, 0}; /* levels of the teacher's own grid of 6 */
     double x[3 * N * SIZE], t[3 * N * SIZE], sample[N * SIZE], worst = 0;
     CHECK(!hkd_insight_path(s->in, x, seeds, N, times, 3), "%s", hkd_last_error());
     CHECK(same(x + 2 * N * SIZE, s->x), "%s: the path does not end in the sample", s->name);
@@ -94,7 +94,7 @@ static void path(const stage *s) {
     CHECK(!hkd_sample(s->teacher, sample, seeds, N, 6), "%s", hkd_last_error());
     CHECK(fabs(hkd_insight_sigma(s->in, 1) - 80) < 1e-9 && fabs(hkd_insight_sigma(s->in, 0) - 0.002) < 1e-9, "noise levels");
     for (int i = 0; i < N * SIZE; i++) worst = fmax(worst, fabs(t[2 * N * SIZE + i] - sample[i]));
-    CHECK(worst < 0.1, "%s: the teacher's path ends %g from its sample", s->name, worst); /* one level more: another grid */
+    CHECK(worst < 1e-4, "%s: the teacher's path ends %g from its sample", s->name, worst);
     CHECK(hkd_insight_teacher_path(s->in, t, s->m, seeds, N, times, 3, 6) == HKD_USAGE, "an HKD model teaches");
 }
 
@@ -165,14 +165,14 @@ static void on(const char *device, const char *model, const char *teacher) {
     hkd_device_close(dev);
 }
 
-/* A quarter turn in 400 equal steps: hkd_insight.h gives its first explained variance. */
+/* A quarter turn in 100 equal steps: hkd_insight.h gives its first explained variance. */
 static void turn(void) {
-    enum { STEPS = 401 };
+    enum { STEPS = 101 };
     static double x[STEPS * 2];
     hkd_path_shape s;
     for (int t = 0; t < STEPS; t++) x[2 * t] = cos(t * acos(0) / (STEPS - 1)), x[2 * t + 1] = sin(t * acos(0) / (STEPS - 1));
     CHECK(!hkd_trajectory_shape(&s, x, STEPS, 2), "%s", hkd_last_error());
-    CHECK(fabs(s.explained[0] - 0.959138) < 2e-3 && fabs(s.explained[1] - 1) < 1e-12 && s.explained[2] == s.explained[1],
+    CHECK(fabs(s.explained[0] - 0.959138) < 2e-3 && fabs(s.explained[1] - 1) < 1e-12 && fabs(s.explained[2] - 1) < 1e-12,
           "explained %g, %g, %g", s.explained[0], s.explained[1], s.explained[2]);
     CHECK(fabs(s.degrees - 90) < 1e-9 && s.residual < 1e-12, "%g degrees, residual %g", s.degrees, s.residual);
 }

@@ -191,8 +191,8 @@ static void refit(const char *model, const char *teacher) {
     CHECK(fabs(loss[1] - before) > 1e-4 * before, "random operators change nothing: %g, %g", loss[1], before);
     CHECK(strstr(json_string_value(json_object_get(o, "command")), "spectrum --model"), "no command");
     json_decref(o);
-    CHECK(program("spectrum --device ref --model %s --refit --teacher gaussian --data builtin:scenes:8 --data-count 70 "
-                  "--refit-images 16 --refit-trajectories 16 --refit-steps 2 --quiet", model) == 0, "%s", program_err());
+    CHECK(program("spectrum --model %s --refit --teacher gaussian --data builtin:scenes:16 --data-count 70 "
+                  "--refit-images 16 --refit-trajectories 16 --refit-steps 2 --quiet", scratch("large.safetensors")) == 0, "%s", program_err());
     CHECK(strstr(program_out(), "random, frozen"), "%s", program_out());
 }
 
@@ -237,6 +237,8 @@ void test_spectrum_verb(void) {
     small_model_file(plain, &d);
     c.model_channels = 12;
     small_model_file(scratch("wide.safetensors"), &c);
+    c.img_resolution = 16;
+    small_model_file(scratch("large.safetensors"), &c);
     levels_of(dev);
     files(dev);
     matrix();

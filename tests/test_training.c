@@ -436,10 +436,10 @@ static int commas(const char *text, int line) {
     return count;
 }
 
-/* A run with a log, `images` long; the text of the log, which the caller frees. */
-static char *logged(int64_t images, int64_t every, bool resume) {
+/* A run of `length` pictures with a log; the text of the log, which the caller frees. */
+static char *logged(int64_t length, int64_t every, bool resume) {
     hkd_train_settings s = settings_of(HKD, 8);
-    s.images = images;
+    s.images = length;
     run r = begin_with(HKD, 1, &s);
     char log[512], checkpoint[512];
     unsigned char *text = NULL;
