@@ -82,7 +82,8 @@ double hkd_insight_sigma(const hkd_insight *in, double time);
 
 /* A path is x [times, dim], row 0 the noise x_T, the last row the image x_0. If most of the noise lies off the data's
  * manifold, x_t = a_t x_0 + s_t x_T nearly: a turn in the plane of x_0 and x_T (Wang & Vastola, "Painters", section A.3 of
- * the spec). A perfect quarter turn in equal angles has a first explained variance of (1/2 - 1/pi) / (1 - 8/pi^2) = 0.959138. */
+ * the spec). A perfect quarter turn in equal angles has a first explained variance of (1/2 - 1/pi) / (1 - 8/pi^2) = 0.959138.
+ */
 
 /* explained [times]: the fraction of variance around the mean that the first 1, 2, ... components hold, cumulative, ending
  * in 1 (all 0 for a path that does not move). scores [times, components]: where the path lies along the first components
@@ -96,8 +97,8 @@ double hkd_angle(const double *a, const double *b, int64_t n);
 void hkd_rotation_residual(double *residual, double *norm, const double *a, const double *s, const double *x, int64_t times,
                            int64_t dim);
 
-/* What these say about one path: variance held by 1, 2, 3 components; degrees from noise to picture; the largest residual of the
- * plane. */
+/* What these say about one path: variance held by 1, 2, 3 components; degrees from noise to picture; the largest residual of
+ * the plane. */
 typedef struct {
     double explained[3], degrees, residual;
 } hkd_path_shape;
@@ -109,7 +110,7 @@ typedef struct {
     int64_t n;
     const uint64_t *seeds;           /* [n] the images */
     const uint64_t *reference_seeds; /* [n] their references: these seeds' noise, moved by the same operators; or */
-    const double *reference;         /* [n, C, R, R] pictures, each with the image's noise at the level of `time`, encoded there */
+    const double *reference;         /* [n, C, R, R] pictures, each with the image's noise of the level of `time` */
     double time;
     double ratio;                    /* 0: the image; 1 with everything, everywhere, from seeds: the reference; bit for bit */
     bool everything;                 /* all modes and what no operator moves; false: the chosen band */

@@ -174,8 +174,8 @@ static void matrix(void) {
     program_refuses(3, "nowhere", "spectrum --matrix %s", scratch("nowhere.npy"));
 }
 
-/* The refit: three kinds of operators from one start; with a learning rate of almost 0 all of them stay at the start, and A = 0 is
- * the start itself. Catches a variant that starts from other weights, and operators that were to be frozen. */
+/* The refit: three kinds of operators from one start; with a learning rate of almost 0 all of them stay at the start, and A =
+ * 0 is the start itself. Catches a variant that starts from other weights, and operators that were to be frozen. */
 static void refit(const char *model, const char *teacher) {
     CHECK(program("spectrum --model %s --refit --teacher %s --refit-images 32 --refit-trajectories 16 --refit-steps 3 "
                   "--refit-runs 2 --refit-lr 1e-12 --refit-size 0.5 --json --quiet", model, teacher) == 0, "%s", program_err());
@@ -192,7 +192,8 @@ static void refit(const char *model, const char *teacher) {
     CHECK(strstr(json_string_value(json_object_get(o, "command")), "spectrum --model"), "no command");
     json_decref(o);
     CHECK(program("spectrum --model %s --refit --teacher gaussian --data builtin:scenes:16 --data-count 70 "
-                  "--refit-images 16 --refit-trajectories 16 --refit-steps 2 --quiet", scratch("large.safetensors")) == 0, "%s", program_err());
+                  "--refit-images 16 --refit-trajectories 16 --refit-steps 2 --quiet", scratch("large.safetensors")) == 0, "%s",
+          program_err());
     CHECK(strstr(program_out(), "random, frozen"), "%s", program_out());
 }
 

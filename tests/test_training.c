@@ -326,7 +326,8 @@ static void label_is_seen(void) {
 /* ---- Propositions C.2 and C.3 in the log ---- */
 
 /* What decodes from the latents of `x` (noise level sigma), moved by dt, as a picture of x_T. */
-static void decoded(const run *r, double *d, const double *x, double sigma, double dt, const double *x_T, const double *labels) {
+static void decoded(const run *r, double *d, const double *x, double sigma, double dt, const double *x_T,
+                    const double *labels) {
     double *z[HKD_MAX_LATENTS + 1];
     const double top[1] = {80}, level[1] = {sigma}, by[1] = {dt};
     const hkd_model_input from = {.n = 1, .x = x, .sigma = level, .class_labels = labels};
@@ -364,16 +365,18 @@ static void sides(void) {
     end(&plain);
 }
 
-/* With one operator rho = 0 and the factor is 1: latent side = min |Delta|^2 / |e^{(eps-t) A} gap|^2 times e^{-2 max alpha t} times
- * the mean of |gap|^2, gap = E(x_t) - e^{(t-T) A} E(x_T), recomputed here with the operator's own matrix exponential. */
+/* With one operator rho = 0 and the factor is 1: latent side = min |Delta|^2 / |e^{(eps-t) A} gap|^2 times e^{-2 max alpha t}
+ * times the mean of |gap|^2, gap = E(x_t) - e^{(t-T) A} E(x_T), recomputed here with the operator's own matrix exponential. */
 static void one_level(void) {
     hkd_train_settings s = settings_of(HKD, 8);
     run r = {0};
     hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
     c.img_resolution = RES, c.model_channels = 8, c.levels = 2, c.num_blocks = 1, c.label_dim = 3, c.dropout = 0;
-    c.channel_mult[0] = c.channel_mult[1] = 1, c.attn_resolutions[0] = 2, c.is_hkd = true, c.hierarchy = HKD_HIERARCHY_BOTTLENECK;
+    c.channel_mult[0] = c.channel_mult[1] = 1, c.attn_resolutions[0] = 2, c.is_hkd = true;
+    c.hierarchy = HKD_HIERARCHY_BOTTLENECK;
     CHECK(!hkd_device_open_ref(&r.dev, &(hkd_device_options){0}) && !hkd_model_new(&r.model, &c, r.dev) &&
-              !hkd_init_weights(r.model->weights, 1, true) && !hkd_trainer_new(&r.trainer, r.model, &s), "%s", hkd_last_error());
+              !hkd_init_weights(r.model->weights, 1, true) && !hkd_trainer_new(&r.trainer, r.model, &s), "%s",
+          hkd_last_error());
     steps(&r, 3);
     hkd_consistency got = {0};
     CHECK(!hkd_train_sides(&got, r.model, &trajectories), "%s", hkd_last_error());
@@ -404,7 +407,8 @@ static void one_level(void) {
                 later += exp(-2 * alpha * t) * (u * u + v * v);
                 const double e = exp(-alpha), f = exp(-alpha * t), p0 = from_T[p], q0 = from_T[q], pt = at_t[p], qt = at_t[q];
                 from_T[p] = e * (cos(beta) * p0 - sin(beta) * q0), from_T[q] = e * (cos(beta) * q0 + sin(beta) * p0);
-                at_t[p] = f * (cos(beta * t) * pt - sin(beta * t) * qt), at_t[q] = f * (cos(beta * t) * qt + sin(beta * t) * pt);
+                at_t[p] = f * (cos(beta * t) * pt - sin(beta * t) * qt);
+                at_t[q] = f * (cos(beta * t) * qt + sin(beta * t) * pt);
             }
             const hkd_model_input end_of = {.n = 1, .x = x[0], .sigma = sigma, .class_labels = label, .dt = zero};
             for (int q = 0; q < 2; q++) { /* only the bottleneck is exchanged */
@@ -453,8 +457,8 @@ static char *logged(int64_t length, int64_t every, bool resume) {
     return (char *)text;
 }
 
-/* Columns only where they are wanted, numbers only where they were measured; a stopped run goes on with the same bytes; a log of
- * an older version keeps its form, whatever the new one would write. */
+/* Columns only where they are wanted, numbers only where they were measured; a stopped run goes on with the same bytes; a log
+ * of an older version keeps its form, whatever the new one would write. */
 static void sides_in_the_log(void) {
     char *whole = logged(32, 2, false), *cut = logged(16, 2, false), *resumed_log = logged(32, 2, true), *old, *continued;
     CHECK(strstr(whole, "consistency_loss,consistency_bound,consistency_rho\n"), "no columns: %.200s", whole);

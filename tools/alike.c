@@ -154,7 +154,8 @@ static void print_text(const job *j, const spread *all, const spread *pictures) 
         if (j->levels.first[k] == k) print_row(j->levels.name[k], &s);
     }
     print_row("all operators", all);
-    printf("pictures of %lld seeds: sd over models %.4g at a fixed seed and pixel, over seeds and pixels %.4g; correlation %.3f\n",
+    printf("pictures of %lld seeds: sd over models %.4g at a fixed seed and pixel, over seeds and pixels %.4g; correlation "
+           "%.3f\n",
            (long long)j->n, pictures->over_models, pictures->over_places, pictures->correlation);
 }
 
@@ -172,8 +173,9 @@ static void print_json(const job *j, const spread *all, const spread *pictures) 
         const spread s = of_operator(j, k);
         if (j->levels.first[k] == k) json_array_append_new(list, json_of(j->levels.name[k], &s));
     }
-    json_t *o = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "command", command, "models", (json_int_t)j->models, "seeds", (json_int_t)j->n, "operators",
-                          list, "all", json_of("all operators", all), "pictures", json_of("pictures", pictures));
+    json_t *o = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "command", command, "models", (json_int_t)j->models, "seeds",
+                          (json_int_t)j->n, "operators", list, "all", json_of("all operators", all), "pictures",
+                          json_of("pictures", pictures));
     json_dumpf(o, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(o);

@@ -162,8 +162,8 @@ static hkd_status train(job *j, hkd_model *m, int variant, int64_t run) {
     hkd_trajectories paths = {.count = j->trajectories, .states = (int)j->steps + 1, .sigma = j->sigma, .get = get_state,
                               .label = get_label, .context = j};
     const hkd_hkd_objective objective = {.trajectories = &paths, .times = 2, .seed = (uint64_t)run};
-    hkd_train_settings s = {.batch = BATCH, .micro_batch = 16, .images = j->images, .epoch_images = j->trajectories, .lr_gamma = 1,
-                            .optimizer = HKD_OPTIMIZER_DEFAULT, .hkd = &objective};
+    hkd_train_settings s = {.batch = BATCH, .micro_batch = 16, .images = j->images, .epoch_images = j->trajectories,
+                            .lr_gamma = 1, .optimizer = HKD_OPTIMIZER_DEFAULT, .hkd = &objective};
     hkd_trainer *t = NULL;
     int64_t checks = 0;
     hkd_status status = hkd_arg_real(&s.lr, j->args, "refit-lr", 0, 1);

@@ -72,8 +72,8 @@ static hkd_status show(gallery *g, hkd_report *r, int mask, int way) {
 static void choices(FILE *out, const char *legend, const char *name, const char *const *choice, int count) {
     fprintf(out, "<fieldset><legend>%s</legend>", legend);
     for (int k = 0; k < count; k++)
-        fprintf(out, "<label><input type=\"radio\" name=\"%s\" value=\"%s\"%s> %s</label>", name, choice[k], k ? "" : " checked",
-                choice[k]);
+        fprintf(out, "<label><input type=\"radio\" name=\"%s\" value=\"%s\"%s> %s</label>", name, choice[k],
+                k ? "" : " checked", choice[k]);
     fputs("</fieldset>", out);
 }
 
@@ -82,11 +82,12 @@ hkd_status hkd_report_edits(hkd_report *r) {
     gallery g = {.picture = hkd_report_room(r, n), .region = malloc((size_t)(side * side) * sizeof(double) + 1),
                  .all = hkd_report_room(r, n * COLUMNS), .row = hkd_report_seeds(r)};
     hkd_status status = g.picture && g.region && g.all && g.row ? choose_references(&g, r) : hkd_report_no_room();
-    fputs("<section id=\"edits\"><h2>Edits</h2>\n<p>The high band of the next seed's picture is mixed into each picture, within "
-          "the mask; in the last column all bands. An <em>evolved</em> reference starts from its own noise and moves with the "
-          "same operators: mixing commutes with them, so at which time it is done makes no difference. A <em>noised</em> one is "
-          "the reference's picture with the image's noise at time 1/2, encoded there: all that can be done with a picture that "
-          "has no noise of its own, and then the time matters.</p>\n<div class=\"controls\">", r->out);
+    fputs("<section id=\"edits\"><h2>Edits</h2>\n<p>The high band of the next seed's picture is mixed into each picture, "
+          "within the mask; in the last column all bands. An <em>evolved</em> reference starts from its own noise and moves "
+          "with the same operators: mixing commutes with them, so at which time it is done makes no difference. A "
+          "<em>noised</em> one "
+          "is the reference's picture with the image's noise at time 1/2, encoded there: all that can be done with a picture "
+          "that has no noise of its own, and then the time matters.</p>\n<div class=\"controls\">", r->out);
     choices(r->out, "Mask", "mask", mask_name, MASKS);
     choices(r->out, "Reference", "way", way_name, WAYS);
     fputs("</div>\n", r->out);

@@ -46,8 +46,8 @@ static hkd_status show_refit(hkd_report *r, const char *file, const json_t *v) {
     size_t i;
     if (json_array_size(rows) < 3 || !isfinite(images) || !isfinite(runs) || !isfinite(agree))
         return hkd_fail(HKD_BAD_FILE, "%s: expected what hkd spectrum --refit --json prints", file);
-    fprintf(r->out, "<p>Measured: distilled anew from the same weights, %.0f pictures a run, %.0f run%s of each kind, losses on "
-                    "trajectories that no run has seen.</p>\n", images, runs, runs > 1 ? "s" : "");
+    fprintf(r->out, "<p>Measured: distilled anew from the same weights, %.0f pictures a run, %.0f run%s of each kind, losses "
+                    "on trajectories that no run has seen.</p>\n", images, runs, runs > 1 ? "s" : "");
     table_begin(r->out, "losses of the refit", head, 4);
     json_array_foreach(rows, i, row) {
         const json_t *curve = json_object_get(row, "curve"), *last = json_array_get(curve, json_array_size(curve) - 1);
@@ -60,10 +60,11 @@ static hkd_status show_refit(hkd_report *r, const char *file, const json_t *v) {
                 number(last, "loss_end"), number(last, "loss_path"), 100 * number(row, "share_of_gain"));
     }
     table_end(r->out);
-    fprintf(r->out, "<p>%s Frozen random operators reach %.1f %% of what training gains over the start; alphas of the model and "
-                    "of the new runs with trained operators correlate by %.3f, mode by mode.</p>\n",
+    fprintf(r->out, "<p>%s Frozen random operators reach %.1f %% of what training gains over the start; alphas of the model "
+                    "and of the new runs with trained operators correlate by %.3f, mode by mode.</p>\n",
             random > 0.95 ? "This spectrum is (nearly) all arbitrary: other eigenvalues make as good pictures."
-            : random > 0.5 ? "Much of this spectrum is arbitrary." : "The loss needs the trained operators.", 100 * random, agree);
+            : random > 0.5 ? "Much of this spectrum is arbitrary." : "The loss needs the trained operators.", 100 * random,
+            agree);
     return HKD_OK;
 }
 
@@ -71,8 +72,8 @@ hkd_status hkd_report_identifiability(hkd_report *r, const char *file) {
     json_t *v = NULL;
     hkd_status status = HKD_OK;
     fputs("<h3>How to read a spectrum</h3>\n<p>The encoder is told the noise level, so many operators A describe the same "
-          "pictures: what the encoder absorbs need not be in A. A spectrum is a property of this model, and only in part of the "
-          "data.</p>\n", r->out);
+          "pictures: what the encoder absorbs need not be in A. A spectrum is a property of this model, and only in part of "
+          "the data.</p>\n", r->out);
     if (!file) return not_measured(r->out, "How much is", "spectrum --model M --refit --teacher T", "--refit"), HKD_OK;
     status = load(&v, file, "spectrum --refit");
     if (!status) status = show_refit(r, file, v);
@@ -99,7 +100,8 @@ static hkd_status show_control(hkd_report *r, const char *file, const json_t *v)
         if (json_array_size(low) != 2 || json_array_size(ends) != 2 || !verdict)
             return hkd_fail(HKD_BAD_FILE, "%s: expected what hkd edit --control --json prints", file);
         fprintf(r->out, "<tr><th scope=\"row\">%s</th><td>%.5f</td><td>%.4g</td><td>%.4g</td><td>%+.3g to %+.3g</td><td>",
-                name[k], number(o, "rmse"), json_number_value(json_array_get(low, 0)), json_number_value(json_array_get(low, 1)),
+                name[k], number(o, "rmse"), json_number_value(json_array_get(low, 0)),
+                json_number_value(json_array_get(low, 1)),
                 json_number_value(json_array_get(ends, 0)), json_number_value(json_array_get(ends, 1)));
         hkd_svg_text(r->out, verdict);
         fprintf(r->out, " (%.0f images)</td></tr>\n", number(o, "images"));
@@ -122,8 +124,8 @@ hkd_status hkd_report_control(hkd_report *r, const char *file) {
 /* ---- models of other seeds: hkd spectrum --others ---- */
 
 static void spread_row(FILE *out, const char *name, const json_t *o) {
-    fprintf(out, "<tr><th scope=\"row\">%s</th><td>%.4g</td><td>%.4g</td><td>%.3f</td></tr>\n", name, number(o, "sd_over_models"),
-            number(o, "sd_over_places"), number(o, "correlation"));
+    fprintf(out, "<tr><th scope=\"row\">%s</th><td>%.4g</td><td>%.4g</td><td>%.3f</td></tr>\n", name,
+            number(o, "sd_over_models"), number(o, "sd_over_places"), number(o, "correlation"));
 }
 
 static hkd_status show_others(hkd_report *r, const char *file, const json_t *v) {
@@ -131,8 +133,8 @@ static hkd_status show_others(hkd_report *r, const char *file, const json_t *v) 
     const json_t *all = json_object_get(v, "all"), *pictures = json_object_get(v, "pictures");
     if (!isfinite(number(all, "sd_over_models")) || !isfinite(number(pictures, "sd_over_models")))
         return hkd_fail(HKD_BAD_FILE, "%s: expected what hkd spectrum --others --json prints", file);
-    fprintf(r->out, "<p>Measured on %.0f models and the pictures of %.0f seeds; standard deviations:</p>\n", number(v, "models"),
-            number(v, "seeds"));
+    fprintf(r->out, "<p>Measured on %.0f models and the pictures of %.0f seeds; standard deviations:</p>\n",
+            number(v, "models"), number(v, "seeds"));
     table_begin(r->out, "spread over models", head, 4);
     spread_row(r->out, "alpha of a mode", all);
     spread_row(r->out, "pixel of a seed", pictures);
@@ -142,8 +144,8 @@ static hkd_status show_others(hkd_report *r, const char *file, const json_t *v) 
 
 static hkd_status others(hkd_report *r, const char *file) {
     json_t *v = NULL;
-    fputs("<h3>D.1: spread over seeds</h3>\n<p>Do models that were trained alike, with other seeds, agree? The paper reports the "
-          "spread of FID over five runs; here it is that of spectra and of pictures.</p>\n", r->out);
+    fputs("<h3>D.1: spread over seeds</h3>\n<p>Do models that were trained alike, with other seeds, agree? The paper reports "
+          "the spread of FID over five runs; here it is that of spectra and of pictures.</p>\n", r->out);
     if (!file) return not_measured(r->out, "That is", "spectrum --model A --others B,C", "--others"), HKD_OK;
     hkd_status status = load(&v, file, "spectrum --others");
     if (!status) status = show_others(r, file, v);
@@ -167,9 +169,9 @@ static hkd_status block_example(hkd_report *r) {
         printed = fmax(printed, fabs(sum / sqrt(2) - (i / M == i % M)));
     }
     if (!status)
-        fprintf(r->out, "<p>A 4 x 4 matrix that is not normal becomes %lld blocks, the real eigenvalues doubled. P Q = I holds to "
-                        "%.1g; with the factor that the paper prints it is off by %.2f. Any other matrix: <code>hkd spectrum "
-                        "--matrix K.npy</code>.</p>\n", (long long)blocks, worst, printed);
+        fprintf(r->out, "<p>A 4 x 4 matrix that is not normal becomes %lld blocks, the real eigenvalues doubled. P Q = I "
+                        "holds to %.1g; with the factor that the paper prints it is off by %.2f. Any other matrix: <code>hkd "
+                        "spectrum --matrix K.npy</code>.</p>\n", (long long)blocks, worst, printed);
     return status;
 }
 
@@ -183,8 +185,9 @@ static hkd_status consistency(hkd_report *r) {
     status = hkd_train_sides(&c, r->s.model, &paths);
     hkd_paths_live_free(&paths);
     if (!status)
-        fprintf(r->out, "<p>On %d trajectories of the teacher at %d times: image side %.4g, latent side %.4g, largest correlation "
-                        "of two levels %.3f. The bound says something while that is below 1 / (operators - 1) = %.3f: %s.</p>\n",
+        fprintf(r->out, "<p>On %d trajectories of the teacher at %d times: image side %.4g, latent side %.4g, largest "
+                        "correlation of two levels %.3f. The bound says something while that is below 1 / (operators - 1) = "
+                        "%.3f: %s.</p>\n",
                 (int)HKD_SIDES_PATHS, (int)HKD_SIDES_TIMES, c.loss, c.bound, c.rho,
                 1 / fmax(1, (double)r->s.levels.count - 1), c.meaningful ? "it does here" : "here it does not");
     return status;
@@ -194,9 +197,9 @@ hkd_status hkd_report_propositions(hkd_report *r) {
     fputs("<section id=\"propositions\"><h2>Propositions</h2>\n<h3>C.1: blocks</h3>\n<p>Every real matrix that can be "
           "diagonalised has the form of the operators here: 2 x 2 blocks.</p>\n", r->out);
     hkd_status status = block_example(r);
-    fputs("<h3>C.2 and C.3: picture and latents</h3>\n<p>How much the picture changes when the latents of a later state take the "
-          "place of the evolved ones (image side) is at least a multiple of how far these latents are apart (latent side), with "
-          "the corrected factor 1 - rho (L - 1).</p>\n", r->out);
+    fputs("<h3>C.2 and C.3: picture and latents</h3>\n<p>How much the picture changes when the latents of a later state take "
+          "the place of the evolved ones (image side) is at least a multiple of how far these latents are apart (latent side), "
+          "with the corrected factor 1 - rho (L - 1).</p>\n", r->out);
     if (!status) status = consistency(r);
     if (!status) status = others(r, hkd_arg(r->args, "others"));
     fputs("</section>\n", r->out);

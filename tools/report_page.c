@@ -14,7 +14,8 @@ const char hkd_report_style[] =
     "system-ui,sans-serif;color:var(--ink);background:var(--paper)}\n"
     "h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2.5rem 0 .5rem;border-top:1px solid "
     "var(--line);padding-top:1rem}\n"
-    "h3{font-size:1rem;margin:1.5rem 0 .3rem}p{max-width:44rem}nav a{margin-right:1rem;display:inline-block}a{color:var(--accent)}\n"
+    "h3{font-size:1rem;margin:1.5rem 0 .3rem}p{max-width:44rem}nav "
+    "a{margin-right:1rem;display:inline-block}a{color:var(--accent)}\n"
     "table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;font-weight:400}\n"
     "td{overflow-wrap:anywhere}th{white-space:nowrap;color:var(--accent)}\n"
     ".wide{overflow-x:auto}.wide:focus-visible,input:focus-visible,select:focus-visible{outline:3px solid var(--accent)}\n"
@@ -32,7 +33,8 @@ const char hkd_report_style[] =
     "[data-band=high] .eigen path[clip-path]:not([stroke=\"var(--c2)\"]){stroke-opacity:.08}\n"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}\n";
 
-/* Controls act on the variable --column of their section; #time=0.5, #level=3, #band=high, #mask=all and #way=noised set them when the page opens. */
+/* Controls act on the variable --column of their section; #time=0.5, #level=3, #band=high, #mask=all and #way=noised set them
+ * when the page opens. */
 const char hkd_report_script[] =
     "'use strict';\n"
     "const $ = id => document.getElementById(id);\n"

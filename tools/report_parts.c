@@ -37,7 +37,8 @@ static hkd_status only_cancel(void *self, int64_t done, int64_t total) {
 
 /* state [count, n, size] at times; the last is the teacher's picture. */
 static hkd_status teacher_states(hkd_report *r, double *state, const double *times, int64_t count) {
-    return hkd_teacher_states(state, r->teacher, r->s.model, &r->noise.in, times, count, STEPS, &(hkd_ticker){only_cancel, NULL});
+    return hkd_teacher_states(state, r->teacher, r->s.model, &r->noise.in, times, count, STEPS,
+                              &(hkd_ticker){only_cancel, NULL});
 }
 
 /* ---- samples ---- */
@@ -153,8 +154,8 @@ static hkd_status shapes(hkd_report *r, const double *times, const hkd_path_shap
     shape_row(r->out, "decoded", decoded);
     if (teacher) shape_row(r->out, "teacher", teacher);
     fputs("</table></div>\n<p>Principal components of each path (variance explained by the first, by the first two), the angle "
-          "between noise and picture, and the largest share of a state outside the plane of the two: a path that only turns has "
-          "none.</p>\n", r->out);
+          "between noise and picture, and the largest share of a state outside the plane of the two: a path that only turns "
+          "has none.</p>\n", r->out);
     return HKD_OK;
 }
 

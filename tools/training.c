@@ -133,7 +133,8 @@ hkd_status training_run_to_end(const training_run *run) {
     hkd_progress_resume(&bar, run->trainer->images);
     status = steps_to_end(run, &log, &bar);
     hkd_progress_end(&bar);
-    if (log.file && fclose(log.file) && !status) status = hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", run->log);
+    if (log.file && fclose(log.file) && !status)
+        status = hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", run->log);
     return status;
 }
 

@@ -22,7 +22,8 @@ static void head(const hkd_report *r) {
             hkd_hierarchy_name(c->hierarchy));
     static const char *const section[][2] = {{"samples", "Samples"}, {"path", "Trajectory"}, {"spectrum", "Spectrum"},
                                              {"effect", "Effect"},
-                                             {"edits", "Edits"}, {"propositions", "Propositions"}, {"training", "Training"}, {"verification", "Verification"},
+                                             {"edits", "Edits"}, {"propositions", "Propositions"},
+                                             {"training", "Training"}, {"verification", "Verification"},
                                              {"making", "How"}};
     for (size_t i = 0; i < sizeof section / sizeof *section; i++)
         fprintf(r->out, "<a href=\"#%s\">%s</a>", section[i][0], section[i][1]);

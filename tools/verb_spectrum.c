@@ -224,8 +224,8 @@ const hkd_verb hkd_verb_spectrum = {
                                  "histograms and a map of mean alpha"},
             {"refit", NULL, NULL, "how much of the spectrum is arbitrary? Distil the teacher anew from the same weights with "
                                   "operators trained, frozen at random, and frozen at 0, and compare losses: minutes"},
-            {"teacher", "FILE|KIND", NULL, "refit: a denoiser (its weights are the start), or gaussian, mixture, points: exact, "
-                                           "from --data (the model's weights with A = 0 are the start)"},
+            {"teacher", "FILE|KIND", NULL, "refit: a denoiser (its weights are the start), or gaussian, mixture, points: "
+                                           "exact, from --data (the model's weights with A = 0 are the start)"},
             {"data", "SET", NULL, "refit: the pictures of an exact teacher"},
             {"data-count", "N", "0", "refit: only the first N of them (0: all)"},
             {"refit-images", "N", "2048", "refit: length of each run in trajectories"},

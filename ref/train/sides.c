@@ -87,7 +87,7 @@ static hkd_status at_state(hkd_consistency *out, job *j, const hkd_trajectories 
     const hkd_model_levels *l = &j->levels;
     const double sigma = paths->sigma[state];
     const double t = fmin(fmax(hkd_time_of_sigma(&j->m->config, sigma), l->eps), l->T);
-    const double *z[HKD_MAX_LATENTS], *w[HKD_MAX_LATENTS];
+    const double *z[HKD_MAX_LATENTS], *w[HKD_MAX_LATENTS], *const *delta = (const double *const *)j->delta;
     hkd_status status = read_states(j, j->x_t, paths, state);
     if (!status) {
         const hkd_model_input in = input(j, j->x_t, sigma);
@@ -96,7 +96,7 @@ static hkd_status at_state(hkd_consistency *out, job *j, const hkd_trajectories 
     if (!status) status = exchange(j, t);
     for (int64_t k = 0; k < l->count; k++) z[k] = j->z[OF_STATE][l->latent[k]], w[k] = j->z[OF_T][l->latent[k]];
     if (status) return status;
-    return hkd_consistency_sides(out, (const double *const *)j->delta, j->size, z, w, j->n, l->level, l->count, l->eps, l->T, t);
+    return hkd_consistency_sides(out, delta, j->size, z, w, j->n, l->level, l->count, l->eps, l->T, t);
 }
 
 static hkd_status measure(hkd_consistency *out, job *j, const hkd_trajectories *paths) {
