@@ -52,7 +52,7 @@ static void stored_and_live(void) {
         CHECK(!hkd_read_file(&bytes, &size, first, 1 << 24) && !hkd_write_file(left, bytes, half ? size / 2 : size), "%s",
               hkd_last_error());
         free(bytes);
-        CHECK(!hkd_trajectories_open(&file, sub), "%s", hkd_last_error());
+        if (!CHECK(!hkd_trajectories_open(&file, sub), "%s", hkd_last_error())) return;
         CHECK(!hkd_paths_live(&live, &teacher, 77, COUNT, STEPS), "%s", hkd_last_error());
         CHECK(file.count == COUNT && file.states == STEPS + 1, "%d trajectories of %d states", (int)file.count, file.states);
         const int64_t wanted[] = {299, 0, 256};

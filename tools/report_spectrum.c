@@ -148,7 +148,7 @@ hkd_status hkd_report_spectrum(hkd_report *r) {
     fputs("</div>\n", r->out);
     if (!status) status = band_tiles(r);
     hkd_polarity_text(text, sizeof text, &r->polarity);
-    fputs("</div>\n<p>", r->out);
+    fputs("</div>\n<p>Polarity: ", r->out);
     hkd_svg_text(r->out, text);
     fputs(".</p>\n", r->out);
     if (!status) status = hkd_report_identifiability(r, hkd_arg(r->args, "refit"));
