@@ -84,7 +84,7 @@ static hkd_status write(hkd_report *r, const char *path) {
     hkd_status status = body(r);
     const bool failed = ferror(r->out) | fclose(r->out);
     if (!status) status = failed ? hkd_fail(HKD_RESOURCES, "%s: out of memory", path) : hkd_write_file(path, text, size);
-    if (!status && !hkd_given(r->args, "quiet")) printf("%s: %.1f MB, works from the file without a network\n", path,
+    if (!status) printf("%s: %.1f MB, works from the file without a network\n", path,
                                                         (double)size / 1e6);
     free(text);
     return status;
