@@ -17,7 +17,7 @@ const char hkd_report_style[] =
     "h3{font-size:1rem;margin:1.5rem 0 .3rem}p{max-width:44rem}nav "
     "a{margin-right:1rem;display:inline-block}a{color:var(--accent)}\n"
     "table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;font-weight:400}\n"
-    "td{overflow-wrap:anywhere}th{white-space:nowrap;color:var(--accent)}\n"
+    "td{overflow-wrap:anywhere}th,.wide td{white-space:nowrap}th{color:var(--accent)}\n"
     ".wide{overflow-x:auto}.wide:focus-visible,input:focus-visible,select:focus-visible{outline:3px solid var(--accent)}\n"
     ".tiles{display:grid;gap:4px;align-items:center;justify-content:start;font-size:.8rem}\n"
     ".tile{aspect-ratio:1;image-rendering:pixelated;background-size:calc(100%*var(--columns)) calc(100%*var(--rows));"
