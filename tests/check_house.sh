@@ -20,13 +20,14 @@ strict="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
 for header in hkd.h hkd_insight.h hkd_ref.h; do
     printf '#include <%s>\n#include <%s>\n' $header $header >"$work/alone.c"
     # shellcheck disable=SC2086
-    good "$header alone as C99" "$cc" -std=c99 $strict -Iinclude -fsyntax-only "$work/alone.c"
+    good "$header alone as C99" $cc -std=c99 $strict -Iinclude -fsyntax-only "$work/alone.c"
     if ! command -v "$cxx" >/dev/null; then skip "$header as C++" "no $cxx"; continue; fi
     # shellcheck disable=SC2086
-    good "$header alone as C++" "$cxx" -std=c++98 -x c++ $strict -Wno-long-long -Wno-variadic-macros -Iinclude -fsyntax-only "$work/alone.c"
+    good "$header alone as C++" $cxx -std=c++98 -x c++ $strict -Wno-long-long -Wno-variadic-macros -Iinclude -fsyntax-only "$work/alone.c"
 done
 
-good "a program of one operator builds" "$cc" -std=c99 -Iinclude -o "$work/conv" tests/headers/conv.c "$build/libhkd_ref.a" -lm
+# shellcheck disable=SC2086
+good "a program of one operator builds" $cc -std=c99 -Iinclude -o "$work/conv" tests/headers/conv.c "$build/libhkd_ref.a" -lm
 good "a program of one operator runs" "$work/conv"
 
 for library in "$build/libhkd_ref.a" "$build/libhkd.a"; do

@@ -116,7 +116,7 @@ const char *test_shared(void) {
 }
 
 int main(int argc, char **argv) {
-    hkd_default_environment("OMP_WAIT_POLICY", "passive", argv); /* as the program does */
+    hkd_set_wait_policy(argv); /* as the program does */
     for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
         bool wanted = argc < 2;
         for (int a = 1; a < argc; a++) wanted |= !strcmp(argv[a], suites[i].name);
