@@ -34,7 +34,7 @@ static void page(const char *path) {
         CHECK(!at, "the page contains %s", forbidden[i]);
     }
     static const char *const says[] = {
-        "60 passed, 1 failed, 2 skipped", "hkd verify --x", "hkd refit", "hkd control", "hkd others", /* the commands */
+        "60 passed, 1 failed, 2 skipped", "cpu of a test", "hkd refit", "hkd control", "hkd others", /* the commands */
         "random, frozen</th><td>0.20000</td><td>0.10000</td><td>97.0 %", "nearly) all arbitrary", "correlate by 0.250",
         "+0.01 to +0.03", "the band spares them", "<td>0.125</td><td>0.5</td><td>0.900", "Both sides of Proposition C.2",
         "image side", "off by 0.29", "95 % interval", "koopman.0, mean alpha", "Radial power spectrum", "off the plane"};
@@ -128,7 +128,7 @@ void test_report(void) {
     static const char log[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm,consistency_loss,consistency_bound\n"
                              "1,8,0.9,0.5,0.4,1e-3,1,,\n2,16,0.5,0.3,0.2,1e-3,1,4,0.1\n3,24,0.4,0.3,0.2,1e-3,1,2,0.05\n";
     static const char verdict[] = "{\"judged\": \"<b>cpu\", \"passed\": 60, \"failed\": 1, \"skipped\": 2, \"operators\": [], "
-                                  "\"command\": \"hkd verify --x\"}\n";
+                                  "\"profile\": \"cpu of a test\"}\n";
     static const char refit[] =
         "{\"command\": \"hkd refit\", \"images\": 64, \"runs\": 1, \"alpha_correlation_with_model\": 0.25, \"refit\": ["
         "{\"operators\": \"trained\", \"share_of_gain\": 1, \"curve\": [{\"loss_end\": 0.19, \"loss_path\": 0.1}]},"

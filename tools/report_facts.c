@@ -121,7 +121,11 @@ static hkd_status show_verdict(hkd_report *r, const char *path, const json_t *v)
         return hkd_fail(HKD_BAD_FILE, "%s: expected what hkd verify --json prints", path);
     char text[160];
     fputs("<table>\n", r->out);
+    static const char *const words[] = {"vectors", "profile"};
     hkd_report_row(r->out, "judged", judged);
+    for (int k = 0; k < 2; k++)
+        if (json_is_string(json_object_get(v, words[k])))
+            hkd_report_row(r->out, words[k], json_string_value(json_object_get(v, words[k])));
     snprintf(text, sizeof text, "%lld passed, %lld failed, %lld skipped", (long long)json_integer_value(passed),
              (long long)json_integer_value(failed), (long long)json_integer_value(skipped));
     hkd_report_row(r->out, "tensors", text);

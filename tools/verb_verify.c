@@ -1,6 +1,5 @@
 /* hkd verify - judge a device or a port with the recorded vectors. */
 #include "cli.h"
-#include "pictures.h"
 #include "status.h"
 #include "verify.h"
 
@@ -67,9 +66,7 @@ static void print_operators(const hkd_verify_report *r) {
            r->failed, r->skipped, 100 * worst, at);
 }
 
-static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, const char *profile, json_t *checks,
-                       const hkd_args *a) {
-    char command[2048];
+static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, const char *profile, json_t *checks) {
     json_t *ops = json_array();
     for (int i = 0; i < r->ops; i++) {
         const hkd_op_report *p = &r->op[i];
@@ -85,8 +82,6 @@ static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, 
                             o->results ? o->results : o->device->kind, "profile", profile, "cases", r->cases, "passed",
     r->passed,
                             "failed", r->failed, "skipped", r->skipped, "operators", ops, "tensors", checks);
-    hkd_command_text(command, sizeof command, a);
-    json_object_set_new(all, "command", json_string(command));
     json_dumpf(all, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(all);
@@ -165,7 +160,7 @@ static hkd_status run(const hkd_args *a) {
     }
     if (!status && !p.json) printf("%s%s\n", p.tap ? "# " : "", profile);
     if (!status) status = hkd_verify(&r, &o);
-    if (r.op && p.json) print_json(&r, &o, profile, p.json, a);
+    if (r.op && p.json) print_json(&r, &o, profile, p.json);
     else if (r.op && p.tap) printf("1..%d\n", p.number);
     else if (r.op) print_operators(&r);
     hkd_verify_report_free(&r);
