@@ -145,13 +145,35 @@ typedef struct {
 hkd_status hkd_insight_restore(hkd_insight *in, double *x, const double *y, const hkd_known *known, const uint64_t *seeds,
                                int64_t n, int64_t steps);
 
-/* ---- Proposition C.1 ----------------------------------------------------------------------------------------------------- */
+/* ---- the paper's propositions, corrected; spread over seeds -------------------------------------------------------------- */
+
+/* C.1, block-diagonalisation. */
 
 /* K [m, m] real = P diag(lambda) P^{-1}: p [m, 2 blocks], q [2 blocks, m], alpha, beta [blocks] such that with the blocks
  * [[alpha, beta], [-beta, alpha]] of K~ - I, p e^{-t (K~ - I)} q = e^{-t (K - I)} for every t. Room for blocks = m is needed;
  * complex pairs come first. HKD_CHECK_FAILED when K cannot be diagonalised to working precision (condition of P above 1e6). */
 hkd_status hkd_block_diagonalise(double *p, double *q, double *alpha, double *beta, int64_t *blocks, const double *k,
                                  int64_t m);
+
+/* C.2 and C.3, image loss and latent loss (ref/koopman/propositions.h). */
+typedef struct {
+    double loss;       /* the image side */
+    double bound;      /* the latent side; loss >= bound always */
+    double rho;        /* the largest |correlation| between what two levels change */
+    bool meaningful;   /* rho < 1/(L-1), so that bound > 0 says something */
+} hkd_consistency;
+/* On 4 trajectories of a denoiser, from first_seed on, of `steps` Heun steps, at 3 times. */
+hkd_status hkd_insight_consistency(hkd_consistency *out, hkd_insight *in, hkd_model *teacher, uint64_t first_seed,
+                                   int64_t steps);
+
+/* How the same numbers (the alphas of all modes, the pixels of all seeds) scatter over models that were trained alike. */
+typedef struct {
+    double over_models; /* root mean square over places of the standard deviation over models */
+    double over_places; /* the mean over models of the standard deviation over places */
+    double correlation; /* of two models, place by place: the mean over pairs; NAN where a model does not vary */
+} hkd_scatter;
+/* x[i] [count] of each of 2 models or more. */
+hkd_status hkd_scatter_over_models(hkd_scatter *out, const double *const *x, int64_t models, int64_t count);
 
 #ifdef __cplusplus
 }

@@ -123,6 +123,17 @@ static void edits(const stage *s) {
     CHECK(hkd_insight_edit(s->in, d, &e) == HKD_USAGE, "ratio 1.5 is accepted");
 }
 
+/* The image side bounds the latent side from above; not a number of anything else: another seed, another value. */
+static void consistency(const stage *s) {
+    hkd_consistency a, b;
+    CHECK(!hkd_insight_consistency(&a, s->in, s->teacher, 7, 4) && !hkd_insight_consistency(&b, s->in, s->teacher, 8, 4), "%s",
+          hkd_last_error());
+    CHECK(a.loss > 0 && a.loss >= a.bound && a.rho > 0 && a.rho <= 1 && a.loss != b.loss, "%s: %g, %g, %g", s->name, a.loss,
+          a.bound, a.rho);
+    CHECK(hkd_insight_consistency(&a, s->in, s->m, 7, 4) == HKD_USAGE, "an HKD model teaches");
+    CHECK(hkd_insight_consistency(&a, s->in, s->teacher, 7, 1) == HKD_USAGE, "one step has no middle");
+}
+
 /* Known pixels come back unchanged, the others do not. */
 static void restoration(const stage *s) {
     unsigned char mask[SIDE * SIDE];
@@ -158,6 +169,7 @@ static void on(const char *device, const char *model, const char *teacher) {
         path(&s);
         edits(&s);
         restoration(&s);
+        consistency(&s);
     }
     hkd_insight_free(s.in);
     hkd_model_free(s.m);
@@ -177,6 +189,18 @@ static void turn(void) {
     CHECK(fabs(s.degrees - 90) < 1e-9 && s.residual < 1e-12, "%g degrees, residual %g", s.degrees, s.residual);
 }
 
+/* Three models: y, y + 1, y + 2 have a spread of 1 at every place and agree wholly; against -y they do not. */
+static void spread(void) {
+    const double y[4] = {0, 3, 0, 3}, y1[4] = {1, 4, 1, 4}, y2[4] = {2, 5, 2, 5}, back[4] = {0, -3, 0, -3};
+    const double *const three[3] = {y, y1, y2}, *const two[2] = {y, back};
+    hkd_scatter s = {0};
+    CHECK(!hkd_scatter_over_models(&s, three, 3, 4) && fabs(s.over_models - 1) < 1e-14 && fabs(s.over_places - 1.5) < 1e-14 &&
+              fabs(s.correlation - 1) < 1e-14, "%g, %g, %g", s.over_models, s.over_places, s.correlation);
+    CHECK(!hkd_scatter_over_models(&s, two, 2, 4) && fabs(s.over_models - 3) < 1e-14 && fabs(s.correlation + 1) < 1e-14,
+          "%g, %g", s.over_models, s.correlation);
+    CHECK(hkd_scatter_over_models(&s, three, 1, 4) == HKD_USAGE, "one model has a spread");
+}
+
 void test_insight(void) {
     char model[512], teacher[512];
     const hkd_config c = small_config(true, 0), d = small_config(false, 0);
@@ -186,6 +210,7 @@ void test_insight(void) {
     small_model_file(model, &c);
     small_model_file(teacher, &d);
     turn();
+    spread();
     on("ref", model, teacher);
     on("cpu", model, teacher);
     on("opencl", model, teacher);

@@ -1,5 +1,6 @@
 #include "alike.h"
 
+#include "hkd_insight.h"
 #include "model_inputs.h"
 #include "model_levels.h"
 #include "pictures.h"
@@ -83,44 +84,15 @@ static hkd_status collect_all(job *j) {
 
 /* ---- spread ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    double over_models; /* root mean square over places of the standard deviation over models */
-    double over_places; /* the mean over models of the standard deviation over places */
-    double correlation; /* of two models, place by place: the mean over pairs; NAN where a model does not vary */
-} spread;
-
-/* x[i] [count] of every model. */
-static spread spread_of(double *const *x, int64_t models, int64_t from, int64_t count) {
-    double mean[MOST] = {0}, variance[MOST] = {0};
-    spread s = {0};
-    for (int64_t i = 0; i < models; i++) {
-        for (int64_t e = from; e < from + count; e++) mean[i] += x[i][e] / (double)count;
-        for (int64_t e = from; e < from + count; e++) variance[i] += (x[i][e] - mean[i]) * (x[i][e] - mean[i]) / (double)count;
-        s.over_places += sqrt(variance[i]) / (double)models;
-    }
-    for (int64_t e = from; e < from + count; e++) {
-        double middle = 0, square = 0;
-        for (int64_t i = 0; i < models; i++) middle += x[i][e] / (double)models;
-        for (int64_t i = 0; i < models; i++) square += (x[i][e] - middle) * (x[i][e] - middle) / (double)(models - 1);
-        s.over_models += square / (double)count;
-    }
-    s.over_models = sqrt(s.over_models);
-    for (int64_t i = 0; i < models; i++)
-        for (int64_t k = 0; k < i; k++) {
-            double product = 0;
-            for (int64_t e = from; e < from + count; e++) product += (x[i][e] - mean[i]) * (x[k][e] - mean[k]) / (double)count;
-            s.correlation += product / sqrt(variance[i] * variance[k]) / ((double)(models * (models - 1)) / 2);
-        }
-    return s;
-}
-
 /* The alphas of operator k: the first half of its array, which lies behind those before it. */
-static spread of_operator(const job *j, int64_t k) {
-    return spread_of(j->values, j->models, j->levels.level[k].a - j->levels.values, hkd_mode_count(&j->levels.level[k]));
+static hkd_status of_operator(hkd_scatter *out, const job *j, int64_t k) {
+    const double *x[MOST];
+    for (int64_t i = 0; i < j->models; i++) x[i] = j->values[i] + (j->levels.level[k].a - j->levels.values);
+    return hkd_scatter_over_models(out, x, j->models, hkd_mode_count(&j->levels.level[k]));
 }
 
 /* All alphas: the operators' own arrays are alpha and beta in turn, so alphas are gathered first. */
-static hkd_status of_all(spread *out, const job *j) {
+static hkd_status of_all(hkd_scatter *out, const job *j) {
     double *alpha[MOST] = {NULL};
     int64_t count = 0;
     hkd_status status = HKD_OK;
@@ -135,44 +107,40 @@ static hkd_status of_all(spread *out, const job *j) {
             count += modes;
         }
     }
-    if (!status) *out = spread_of(alpha, j->models, 0, count);
+    if (!status) status = hkd_scatter_over_models(out, (const double *const *)alpha, j->models, count);
     for (int64_t i = 0; i < j->models; i++) free(alpha[i]);
     return status;
 }
 
 /* ---- what came out ----------------------------------------------------------------------------------------------------- */
 
-static void print_row(const char *name, const spread *s) {
+static void print_row(const char *name, const hkd_scatter *s) {
     printf("%-20s %14.4g %14.4g %14.3f\n", name, s->over_models, s->over_places, s->correlation);
 }
 
-static void print_text(const job *j, const spread *all, const spread *pictures) {
+static void print_text(const job *j, const hkd_scatter *each, const hkd_scatter *all, const hkd_scatter *pictures) {
     printf("%lld models of one configuration\n%-20s %14s %14s %14s\n", (long long)j->models, "alpha of", "sd over models",
            "sd over modes", "correlation");
-    for (int64_t k = 0; k < j->levels.count; k++) {
-        const spread s = of_operator(j, k);
-        if (j->levels.first[k] == k) print_row(j->levels.name[k], &s);
-    }
+    for (int64_t k = 0; k < j->levels.count; k++)
+        if (j->levels.first[k] == k) print_row(j->levels.name[k], &each[k]);
     print_row("all operators", all);
     printf("pictures of %lld seeds: sd over models %.4g at a fixed seed and pixel, over seeds and pixels %.4g; correlation "
            "%.3f\n",
            (long long)j->n, pictures->over_models, pictures->over_places, pictures->correlation);
 }
 
-static json_t *json_of(const char *name, const spread *s) {
+static json_t *json_of(const char *name, const hkd_scatter *s) {
     json_t *o = json_pack("{s:s, s:f, s:f}", "of", name, "sd_over_models", s->over_models, "sd_over_places", s->over_places);
     json_object_set_new(o, "correlation", isfinite(s->correlation) ? json_real(s->correlation) : json_null());
     return o;
 }
 
-static void print_json(const job *j, const spread *all, const spread *pictures) {
+static void print_json(const job *j, const hkd_scatter *each, const hkd_scatter *all, const hkd_scatter *pictures) {
     char command[2048];
     json_t *list = json_array();
     hkd_command_text(command, sizeof command, j->args);
-    for (int64_t k = 0; k < j->levels.count; k++) {
-        const spread s = of_operator(j, k);
-        if (j->levels.first[k] == k) json_array_append_new(list, json_of(j->levels.name[k], &s));
-    }
+    for (int64_t k = 0; k < j->levels.count; k++)
+        if (j->levels.first[k] == k) json_array_append_new(list, json_of(j->levels.name[k], &each[k]));
     json_t *o = json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "command", command, "models", (json_int_t)j->models, "seeds",
                           (json_int_t)j->n, "operators", list, "all", json_of("all operators", all), "pictures",
                           json_of("pictures", pictures));
@@ -187,7 +155,7 @@ hkd_status hkd_run_alike(hkd_model *model, const hkd_args *a) {
     j->args = a;
     j->model = model;
     j->size = (int64_t)model->config.img_channels * model->config.img_resolution * model->config.img_resolution;
-    spread all, pictures;
+    hkd_scatter each[HKD_MAX_LATENTS], all, pictures;
     hkd_status status = hkd_arg_int(&j->n, a, "pictures", 1, 4096);
     if (!status) status = read_names(j);
     if (!status) status = hkd_model_levels_read(&j->levels, model);
@@ -196,11 +164,10 @@ hkd_status hkd_run_alike(hkd_model *model, const hkd_args *a) {
     hkd_progress_begin(&j->bar, "models", "model", j->models, hkd_given(a, "quiet"));
     if (!status) status = collect_all(j);
     hkd_progress_end(&j->bar);
+    for (int64_t k = 0; k < j->levels.count && !status; k++) status = of_operator(&each[k], j, k);
     if (!status) status = of_all(&all, j);
-    if (!status) {
-        pictures = spread_of(j->picture, j->models, 0, j->n * j->size);
-        (hkd_given(a, "json") ? print_json : print_text)(j, &all, &pictures);
-    }
+    if (!status) status = hkd_scatter_over_models(&pictures, (const double *const *)j->picture, j->models, j->n * j->size);
+    if (!status) (hkd_given(a, "json") ? print_json : print_text)(j, each, &all, &pictures);
     for (int i = 0; i < MOST; i++) free(j->values[i]), free(j->picture[i]);
     hkd_model_levels_free(&j->levels);
     free(j->list);

@@ -1,8 +1,7 @@
 /* What longer measurements found, as the files that their verbs print, and the paper's propositions on this model. */
 #include "report.h"
 
-#include "paths.h"
-#include "propositions.h"
+#include "hkd_insight.h"
 #include "sides.h"
 #include "status.h"
 #include "svg.h"
@@ -176,14 +175,12 @@ static hkd_status block_example(hkd_report *r) {
 }
 
 static hkd_status consistency(hkd_report *r) {
-    hkd_trajectories paths = {0};
+    hkd_insight *in = NULL;
     hkd_consistency c;
     if (!r->teacher) return fputs("<p>Not measured: no teacher was given (--teacher).</p>\n", r->out), HKD_OK;
-    hkd_status status = hkd_paths_live(&paths, &(hkd_path_teacher){.model = r->teacher, .config = &r->s.model->config},
-                                       UINT64_C(1) << 41, HKD_SIDES_PATHS, 18);
-    if (status) return status;
-    status = hkd_train_sides(&c, r->s.model, &paths);
-    hkd_paths_live_free(&paths);
+    hkd_status status = hkd_insight_open(&in, r->s.model);
+    if (!status) status = hkd_insight_consistency(&c, in, r->teacher, UINT64_C(1) << 41, 18);
+    hkd_insight_free(in);
     if (!status)
         fprintf(r->out, "<p>On %d trajectories of the teacher at %d times: image side %.4g, latent side %.4g, largest "
                         "correlation of two levels %.3f. The bound says something while that is below 1 / (operators - 1) = "

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const hkd_verb hkd_verb_train, hkd_verb_sample;
+extern const hkd_verb hkd_verb_train, hkd_verb_sample, hkd_verb_report;
 
 enum { MOST_WORDS = 64, PATH = 4096 };
 
@@ -113,6 +113,16 @@ static hkd_status show(const hkd_args *a, const scene *s) {
     return status ? status : beside(s, samples, teacher, both);
 }
 
+/* One page with everything else; it holds PNG. */
+static bool can_report(void) { return !strcmp(hkd_image_ending(), "png"); }
+
+static hkd_status report(const hkd_args *a, const scene *s) {
+    char line[4 * PATH];
+    snprintf(line, sizeof line, "--model \"%s\" --teacher \"%s\" --log \"%s/losses.csv\" --out \"%s/report.html\"", s->model,
+             s->teacher, s->out, s->out);
+    return command(a, &hkd_verb_report, line);
+}
+
 static hkd_status run(const hkd_args *a) {
     const char *data = hkd_arg(a, "data");
     scene s = {.out = hkd_arg(a, "out")};
@@ -125,6 +135,9 @@ static hkd_status run(const hkd_args *a) {
                       "1e-3 --lr-gamma 1 --cosine";
     if (!status) status = distil(a, &s);
     if (!status) status = show(a, &s);
+    if (!status && can_report()) status = report(a, &s);
+    if (!status && can_report()) printf("%s/report.html              the inside: spectrum, bands, edits; open it in a "
+                                        "browser\n", s.out);
     if (!status)
         printf("%s/samples_and_teacher.png  one-step samples beside the teacher's images for the same noise\n"
                "%s/trajectory.png           five images on their way from noise (left) to picture, decoded from one encoder "

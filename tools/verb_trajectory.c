@@ -30,6 +30,7 @@ typedef struct {
     int64_t latent_size;
     double *gap;                                 /* [count, n] */
     hkd_progress progress;
+    int64_t passes;                              /* of the teacher, at most */
 } job;
 
 /* ---- the paths -------------------------------------------------------------------------------------------------------- */
@@ -78,8 +79,11 @@ static hkd_status own_path(job *j) {
     return status;
 }
 
-static hkd_status only_cancel(void *self, int64_t done, int64_t total) {
-    (void)self, (void)done, (void)total;
+/* What is shown as done after the model's own times, while the teacher goes through `passes` passes at most. */
+static hkd_status teacher_moves(void *self, int64_t done, int64_t total) {
+    job *j = self;
+    (void)total;
+    hkd_progress_at(&j->progress, j->count + done, NULL);
     return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
 }
 
@@ -101,7 +105,7 @@ static hkd_status reconstruct(job *j) {
         if (!status)
             hkd_model_latent_gap(j->gap + t * j->n, (const double *const *)j->encoded, (const double *const *)j->moved, j->n,
                                  &j->s.levels);
-        hkd_progress_at(&j->progress, j->count + t + 1, NULL);
+        hkd_progress_at(&j->progress, j->count + j->passes + t + 1, NULL);
     }
     return status;
 }
@@ -319,11 +323,13 @@ static hkd_status work(job *j, const hkd_args *a, int64_t steps) {
     j->n = j->noise.in.n;
     j->size = j->s.size;
     if (!status) status = room(j);
-    hkd_progress_begin(&j->progress, "trajectory", "time", j->count * (j->teacher ? 2 : 1), hkd_given(a, "quiet"));
+    j->passes = 2 * (steps + j->count); /* Heun, on the grid and at the times */
+    hkd_progress_begin(&j->progress, "trajectory", "pass", j->teacher ? 2 * j->count + j->passes : j->count,
+                       hkd_given(a, "quiet"));
     if (!status) status = own_path(j);
     if (!status && j->teacher)
         status = hkd_teacher_states(j->pictures[STATE], j->teacher, j->s.model, &j->noise.in, j->times, j->count, steps,
-                                    &(hkd_ticker){only_cancel, NULL});
+                                    &(hkd_ticker){teacher_moves, j});
     if (!status && j->teacher) status = reconstruct(j);
     hkd_progress_end(&j->progress);
     if (!status && hkd_given(a, "out")) status = save_pictures(j, a);

@@ -5,8 +5,10 @@
 #include "effect.h"
 #include "model_edit.h"
 #include "model_path.h"
+#include "paths.h"
 #include "polarity.h"
 #include "restore.h"
+#include "sides.h"
 #include "status.h"
 
 #include <stdlib.h>
@@ -191,15 +193,19 @@ hkd_status hkd_insight_path(hkd_insight *in, double *x, const uint64_t *seeds, i
     return status;
 }
 
+static hkd_status check_teacher(const hkd_insight *in, const hkd_model *teacher, int64_t steps) {
+    const hkd_config *t = &teacher->config, *m = &in->m->config;
+    if (t->is_hkd || t->img_resolution != m->img_resolution || t->img_channels != m->img_channels ||
+        t->label_dim != m->label_dim)
+        return hkd_fail(HKD_USAGE, "teacher: expected a denoiser of the model's pictures and classes");
+    return steps > 0 ? HKD_OK : hkd_fail(HKD_USAGE, "teacher: %lld steps, expected at least 1", (long long)steps);
+}
+
 hkd_status hkd_insight_teacher_path(hkd_insight *in, double *x, hkd_model *teacher, const uint64_t *seeds, int64_t n,
                                     const double *times, int64_t count, int64_t steps) {
-    const hkd_config *t = &teacher->config, *m = &in->m->config;
     hkd_inputs noise = {.seeds = NULL};
     hkd_status status = check_times(times, count);
-    if (!status && (t->is_hkd || t->img_resolution != m->img_resolution || t->img_channels != m->img_channels ||
-                    t->label_dim != m->label_dim))
-        status = hkd_fail(HKD_USAGE, "teacher: expected a denoiser of the model's pictures and classes");
-    if (!status && steps < 1) status = hkd_fail(HKD_USAGE, "teacher: %lld steps, expected at least 1", (long long)steps);
+    if (!status) status = check_teacher(in, teacher, steps);
     if (!status) status = hkd_inputs_of_seeds(&noise, in->m, seeds, (size_t)n);
     if (!status) status = hkd_teacher_states(x, teacher, in->m, &noise.in, times, count, steps, NULL);
     hkd_inputs_free(&noise);
@@ -238,5 +244,20 @@ hkd_status hkd_insight_restore(hkd_insight *in, double *x, const double *y, cons
     hkd_status status = hkd_inputs_of_seeds(&noise, in->m, seeds, (size_t)n);
     if (!status) status = hkd_model_restore(in->m, x, y, known, &noise, steps, NULL, NULL);
     hkd_inputs_free(&noise);
+    return status;
+}
+
+/* ---- Propositions C.2 and C.3 ---- */
+
+hkd_status hkd_insight_consistency(hkd_consistency *out, hkd_insight *in, hkd_model *teacher, uint64_t first_seed,
+                                   int64_t steps) {
+    const hkd_path_teacher by = {.model = teacher, .config = &in->m->config};
+    hkd_trajectories paths = {.count = 0};
+    hkd_status status = check_teacher(in, teacher, steps);
+    if (!status && steps < 2) status = hkd_fail(HKD_USAGE, "teacher: 1 step has no time between noise and picture");
+    if (!status) status = hkd_paths_live(&paths, &by, first_seed, HKD_SIDES_PATHS, steps);
+    if (status) return status;
+    status = hkd_train_sides(out, in->m, &paths);
+    hkd_paths_live_free(&paths);
     return status;
 }
