@@ -27,7 +27,8 @@ static double over_models(const double *const *x, int64_t models, int64_t count)
 }
 
 hkd_status hkd_scatter_over_models(hkd_scatter *out, const double *const *x, int64_t models, int64_t count) {
-    if (models < 2 || count < 1) return hkd_fail(HKD_USAGE, "a spread over models needs at least 2 models and a number of each");
+    if (models < 2 || count < 1) return hkd_fail(HKD_USAGE, "a spread over models needs at least 2 models and a number of "
+            "each");
     double *mean = malloc((size_t)(2 * models) * sizeof *mean), *variance = mean + models;
     const double pairs = (double)(models * (models - 1)) / 2;
     if (!mean) return hkd_fail(HKD_RESOURCES, "out of memory for %lld models", (long long)models);
