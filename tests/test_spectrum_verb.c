@@ -146,7 +146,9 @@ static void modes_and_questions(const char *model, const char *plain) {
     program_refuses(2, "needs --data", "spectrum --model %s --refit --teacher mixture", model);
     program_refuses(3, "nowhere", "spectrum --model %s --refit --teacher %s", model, scratch("nowhere"));
     program_refuses(2, "of the configuration of", "spectrum --model %s --others %s", model, scratch("wide.safetensors"));
+    program_refuses(2, "of the configuration of", "spectrum --model %s --others %s", model, plain);
     program_refuses(3, "nowhere", "spectrum --model %s --others %s", model, scratch("nowhere"));
+    program_refuses(2, "cannot write", "spectrum --model %s --csv %s", model, scratch("no/such/dir.csv"));
 }
 
 /* Proposition C.1 as a verb: a rotation and a real eigenvalue come out as they went in; a Jordan block is no such matrix. */

@@ -54,10 +54,10 @@ static hkd_status collect(job *j, int64_t i, hkd_model *m) {
     uint64_t *seeds = malloc((size_t)j->n * sizeof *seeds + 1);
     j->values[i] = malloc((size_t)j->total * sizeof(double) + 1);
     j->picture[i] = malloc((size_t)(j->n * j->size) * sizeof(double) + 1);
-    hkd_status status = seeds && j->values[i] && j->picture[i] ? hkd_model_levels_read(&l, m)
-                                                                : hkd_fail(HKD_RESOURCES, "out of memory");
+    hkd_status status = seeds && j->values[i] && j->picture[i] ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory");
+    const bool read = !status && hkd_model_levels_read(&l, m) == HKD_OK;
     for (int64_t k = 0; seeds && k < j->n; k++) seeds[k] = (uint64_t)k;
-    if (!status && (!same_shapes(&j->levels, &l) || m->config.img_resolution != j->model->config.img_resolution ||
+    if (!status && (!read || !same_shapes(&j->levels, &l) || m->config.img_resolution != j->model->config.img_resolution ||
                     m->config.label_dim != j->model->config.label_dim))
         status = hkd_fail(HKD_USAGE, "%s: expected a model of the configuration of %s", j->name[i], j->name[0]);
     if (!status) memcpy(j->values[i], l.values, (size_t)j->total * sizeof(double));

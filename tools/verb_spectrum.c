@@ -2,6 +2,7 @@
 #include "alike.h"
 #include "blocks.h"
 #include "cli.h"
+#include "files.h"
 #include "model_file.h"
 #include "model_levels.h"
 #include "os.h"
@@ -193,6 +194,7 @@ static hkd_status run(const hkd_args *a) {
     if (count > 1) return hkd_fail(HKD_USAGE, "--matrix, --refit and --others are different questions: one at a time");
     if (hkd_given(a, "matrix")) return hkd_run_blocks(a);
     hkd_status status = hkd_arg(a, "model") ? HKD_OK : hkd_fail(HKD_USAGE, "--model FILE is needed");
+    if (status == HKD_OK && hkd_arg(a, "csv")) status = hkd_check_writable(hkd_arg(a, "csv"));
     if (status == HKD_OK) status = hkd_open_device(&dev, a);
     if (status == HKD_OK) status = hkd_model_load(&model, hkd_arg(a, "model"), dev);
     if (status == HKD_OK) status = hkd_model_levels_read(&levels, model);
