@@ -365,10 +365,55 @@ static void sides(void) {
     end(&plain);
 }
 
-/* With one operator rho = 0 and the factor is 1: latent side = min |Delta|^2 / |e^{(eps-t) A} gap|^2 times e^{-2 max alpha t}
- * times the mean of |gap|^2, gap = E(x_t) - e^{(t-T) A} E(x_T), recomputed here with the operator's own matrix exponential. */
+/* Of one trajectory and state, with an operator on the bottleneck alone: |gap|^2 and |e^{(eps-t) A} gap|^2 with gap = E(x_t) -
+ * e^{(t-T) A} E(x_T), and the square of what the picture changes when the bottleneck goes from the one end to the other. */
+typedef struct {
+    double now, later, change;
+} exchanged;
+
+static void turn(double *p, double *q, double alpha, double beta, double dt) {
+    const double g = exp(alpha * dt), c = cos(beta * dt), s = sin(beta * dt), x = *p, y = *q;
+    *p = g * (c * x + s * y);
+    *q = g * (c * y - s * x);
+}
+
+static exchanged exchange_one(const run *r, const double *a, int64_t half, int64_t area, int i, int k) {
+    const hkd_config *c = &r->model->config;
+    const double label[3] = {i % 3 == 0, i % 3 == 1, i % 3 == 2}, sigma[2] = {80, levels[k]}, zero[1] = {0};
+    const double t = hkd_time_of_sigma(c, levels[k]);
+    const int last = hkd_model_latent_count(r->model) - 1;
+    double x[2][SIZE], d[2][SIZE], *z[2][HKD_MAX_LATENTS + 1];
+    exchanged e = {0, 0, 0};
+    for (int q = 0; q < 2; q++) {
+        state(&trajectories, i, q ? k : 0, x[q]);
+        const hkd_model_input in = {.n = 1, .x = x[q], .sigma = &sigma[q], .class_labels = label};
+        CHECK(!hkd_latents_new(z[q], r->model, 1) && !hkd_model_encode(r->model, z[q], &in), "%s", hkd_last_error());
+    }
+    double *w = z[0][last], *at = z[1][last];
+    for (int64_t m = 0; m < half; m++) { /* pair m / area at place m % area */
+        const int64_t p = m / area * 2 * area + m % area, q = p + area;
+        double u = w[p], v = w[q];
+        turn(&u, &v, a[m], a[half + m], t - 1);
+        const double square = (at[p] - u) * (at[p] - u) + (at[q] - v) * (at[q] - v);
+        e.now += square;
+        e.later += exp(-2 * a[m] * t) * square;
+        turn(&w[p], &w[q], a[m], a[half + m], -1);
+        turn(&at[p], &at[q], a[m], a[half + m], -t);
+    }
+    const hkd_model_input end_of = {.n = 1, .x = x[0], .sigma = sigma, .class_labels = label, .dt = zero};
+    for (int q = 0; q < 2; q++) {
+        if (q) memcpy(w, at, (size_t)(2 * half) * sizeof *w);
+        CHECK(!hkd_model_decode(r->model, d[q], NULL, (const double *const *)z[0], &end_of), "%s", hkd_last_error());
+    }
+    for (int n = 0; n < SIZE; n++) e.change += (d[1][n] - d[0][n]) * (d[1][n] - d[0][n]);
+    free(z[0][0]), free(z[1][0]);
+    return e;
+}
+
+/* With one operator rho = 0 and the factor is 1: the latent side is min change / later, times e^{-2 max alpha t}, times the
+ * mean of now, recomputed here with the exponential of the operator. */
 static void one_level(void) {
-    hkd_train_settings s = settings_of(HKD, 8);
+    const hkd_train_settings s = settings_of(HKD, 8);
     run r = {0};
     hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
     c.img_resolution = RES, c.model_channels = 8, c.levels = 2, c.num_blocks = 1, c.label_dim = 3, c.dropout = 0;
@@ -381,47 +426,19 @@ static void one_level(void) {
     hkd_consistency got = {0};
     CHECK(!hkd_train_sides(&got, r.model, &trajectories), "%s", hkd_last_error());
     const hkd_tensor *w = &hkd_weights_find(r.model->weights, "koopman.bottleneck")->value;
-    const int64_t half = hkd_count(&w->shape) / 2, latents = hkd_model_latent_count(r.model);
+    const int64_t half = hkd_count(&w->shape) / 2, area = w->shape.dim[1] * w->shape.dim[2];
     double *a = malloc((size_t)(2 * half) * sizeof *a), bound = 0, loss = 0, top = -INFINITY;
     r.dev->download(r.dev, a, HKD_F64, w);
     for (int64_t m = 0; m < half; m++) top = fmax(top, a[m]);
     for (int k = 1; k <= HKD_SIDES_TIMES; k++) {
-        const double t = hkd_time_of_sigma(&c, levels[k]);
         double eta = INFINITY, gap = 0;
         for (int i = 0; i < HKD_SIDES_PATHS; i++) {
-            double x[2][SIZE], d[2][SIZE], *z[2][HKD_MAX_LATENTS + 1], now = 0, later = 0, change = 0;
-            const double label[3] = {i % 3 == 0, i % 3 == 1, i % 3 == 2}, sigma[2] = {80, levels[k]}, zero[1] = {0};
-            for (int q = 0; q < 2; q++) {
-                state(&trajectories, i, q ? k : 0, x[q]);
-                const hkd_model_input in = {.n = 1, .x = x[q], .sigma = &sigma[q], .class_labels = label};
-                CHECK(!hkd_latents_new(z[q], r.model, 1) && !hkd_model_encode(r.model, z[q], &in), "%s", hkd_last_error());
-            }
-            double *from_T = z[0][latents - 1], *at_t = z[1][latents - 1];
-            const int64_t area = w->shape.dim[1] * w->shape.dim[2];
-            for (int64_t m = 0; m < half; m++) { /* pair m / area at place m % area */
-                const int64_t p = m / area * 2 * area + m % area, q = p + area;
-                const double alpha = a[m], beta = a[half + m], g = exp(alpha * (t - 1)), dt = t - 1;
-                const double u = at_t[p] - g * (cos(beta * dt) * from_T[p] + sin(beta * dt) * from_T[q]);
-                const double v = at_t[q] - g * (cos(beta * dt) * from_T[q] - sin(beta * dt) * from_T[p]);
-                now += u * u + v * v;
-                later += exp(-2 * alpha * t) * (u * u + v * v);
-                const double e = exp(-alpha), f = exp(-alpha * t), p0 = from_T[p], q0 = from_T[q], pt = at_t[p], qt = at_t[q];
-                from_T[p] = e * (cos(beta) * p0 - sin(beta) * q0), from_T[q] = e * (cos(beta) * q0 + sin(beta) * p0);
-                at_t[p] = f * (cos(beta * t) * pt - sin(beta * t) * qt);
-                at_t[q] = f * (cos(beta * t) * qt + sin(beta * t) * pt);
-            }
-            const hkd_model_input end_of = {.n = 1, .x = x[0], .sigma = sigma, .class_labels = label, .dt = zero};
-            for (int q = 0; q < 2; q++) { /* only the bottleneck is exchanged */
-                if (q) for (int64_t e = 0; e < 2 * half; e++) from_T[e] = at_t[e];
-                CHECK(!hkd_model_decode(r.model, d[q], NULL, (const double *const *)z[0], &end_of), "%s", hkd_last_error());
-            }
-            for (int e = 0; e < SIZE; e++) change += (d[1][e] - d[0][e]) * (d[1][e] - d[0][e]);
-            eta = fmin(eta, change / later);
-            gap += now / HKD_SIDES_PATHS;
-            loss += change / (HKD_SIDES_PATHS * HKD_SIDES_TIMES);
-            free(z[0][0]), free(z[1][0]);
+            const exchanged e = exchange_one(&r, a, half, area, i, k);
+            eta = fmin(eta, e.change / e.later);
+            gap += e.now / HKD_SIDES_PATHS;
+            loss += e.change / (HKD_SIDES_PATHS * HKD_SIDES_TIMES);
         }
-        bound += eta * exp(-2 * top * t) * gap / HKD_SIDES_TIMES;
+        bound += eta * exp(-2 * top * hkd_time_of_sigma(&c, levels[k])) * gap / HKD_SIDES_TIMES;
     }
     CHECK(got.rho == 0 && fabs(got.loss - loss) < 1e-9 * loss, "image side %.12g, by hand %.12g", got.loss, loss);
     CHECK(bound > 0 && fabs(got.bound - bound) < 1e-9 * bound, "latent side %.12g, by hand %.12g", got.bound, bound);
