@@ -176,23 +176,33 @@ static void matrix(void) {
     program_refuses(3, "nowhere", "spectrum --matrix %s", scratch("nowhere.npy"));
 }
 
-/* The refit: three kinds of operators from one start; with a learning rate of almost 0 all of them stay at the start, and A =
- * 0 is the start itself. Catches a variant that starts from other weights, and operators that were to be frozen. */
-static void refit(const char *model, const char *teacher) {
+/* One refit; the losses of operators that are trained, random, zero, and (3) of the start. */
+static void refit_losses(double loss[4], const char *model, const char *teacher, const char *lr) {
     CHECK(program("spectrum --model %s --refit --teacher %s --refit-images 32 --refit-trajectories 16 --refit-steps 3 "
-                  "--refit-runs 2 --refit-lr 1e-12 --refit-size 0.5 --json --quiet", model, teacher) == 0, "%s", program_err());
-    json_t *o = json_loads(program_out(), 0, NULL), *rows = json_object_get(o, "refit"), *start = json_object_get(o, "start");
-    double loss[3];
+                  "--refit-runs 2 --refit-lr %s --refit-size 0.5 --json --quiet", model, teacher, lr) == 0, "%s", program_err());
+    json_t *o = json_loads(program_out(), 0, NULL), *rows = json_object_get(o, "refit");
     for (size_t i = 0; i < 3; i++) {
         const json_t *curve = json_object_get(json_array_get(rows, i), "curve"), *last = json_array_get(curve, 3);
         loss[i] = json_number_value(json_object_get(last, "loss_end"));
     }
-    const double before = json_number_value(json_object_get(start, "loss_end"));
-    CHECK(before > 0 && fabs(loss[2] - before) < 1e-6 * before && fabs(loss[0] - before) < 1e-6 * before,
-          "start %g, trained %g, zero %g", before, loss[0], loss[2]);
-    CHECK(fabs(loss[1] - before) > 1e-4 * before, "random operators change nothing: %g, %g", loss[1], before);
-    CHECK(strstr(json_string_value(json_object_get(o, "command")), "spectrum --model"), "no command");
+    loss[3] = json_number_value(json_object_get(json_object_get(o, "start"), "loss_end"));
+    CHECK(o && strstr(json_string_value(json_object_get(o, "command")), "spectrum --model"), "no command");
     json_decref(o);
+}
+
+/* Three kinds of operators from one start. With a learning rate of almost 0 all of them stay there, and A = 0 is the start
+ * itself; with a real one, trained operators and those frozen at 0 part. Catches a variant that starts from other weights,
+ * and operators that were to be frozen and were not. */
+static void refit(const char *model, const char *teacher) {
+    double still[4], moved[4];
+    refit_losses(still, model, teacher, "1e-12");
+    refit_losses(moved, model, teacher, "1e-2");
+    const double before = still[3];
+    CHECK(before > 0 && fabs(still[2] - before) < 1e-6 * before && fabs(still[0] - before) < 1e-6 * before,
+          "start %g, trained %g, zero %g", before, still[0], still[2]);
+    CHECK(fabs(still[1] - before) > 1e-4 * before, "random operators change nothing: %g, %g", still[1], before);
+    CHECK(moved[0] != still[0] && moved[0] != moved[2], "nothing was trained, or zero was not frozen: %g, %g, %g", still[0],
+          moved[0], moved[2]);
     CHECK(program("spectrum --model %s --refit --teacher gaussian --data builtin:scenes:16 --data-count 70 "
                   "--refit-images 16 --refit-trajectories 16 --refit-steps 2 --quiet", scratch("large.safetensors")) == 0, "%s",
           program_err());
