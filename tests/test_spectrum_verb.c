@@ -179,7 +179,8 @@ static void matrix(void) {
 /* One refit; the losses of operators that are trained, random, zero, and (3) of the start. */
 static void refit_losses(double loss[4], const char *model, const char *teacher, const char *lr) {
     CHECK(program("spectrum --model %s --refit --teacher %s --refit-images 32 --refit-trajectories 16 --refit-steps 3 "
-                  "--refit-runs 2 --refit-lr %s --refit-size 0.5 --json --quiet", model, teacher, lr) == 0, "%s", program_err());
+                  "--refit-runs 2 --refit-lr %s --refit-size 0.5 --json --quiet", model, teacher, lr) == 0, "%s",
+          program_err());
     json_t *o = json_loads(program_out(), 0, NULL), *rows = json_object_get(o, "refit");
     for (size_t i = 0; i < 3; i++) {
         const json_t *curve = json_object_get(json_array_get(rows, i), "curve"), *last = json_array_get(curve, 3);
