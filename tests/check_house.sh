@@ -37,6 +37,13 @@ for library in "$build/libhkd_ref.a" "$build/libhkd.a"; do
 	END
 done
 
+# Of the shared library the world sees what the public headers declare, no more and no less.
+if nm -D --defined-only "$build/libhkd.so" >"$work/names" 2>/dev/null; then
+    awk '$2 == "T" && $3 !~ /^_/ {print $3}' "$work/names" | sort -u >"$work/exported"
+    sed 's|/\*.*||; /^ \*/d; /^typedef/d' include/*.h | grep -o 'hkd_[a-z0-9_]*(' | tr -d '(' | sort -u >"$work/declared"
+    good "libhkd.so exports what is declared" diff "$work/declared" "$work/exported"
+else skip "names in libhkd.so" "not built, or no nm -D"; fi
+
 # The method: C99's own headers and its own, nothing of the accelerators, nothing of the system.
 standard='assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef stdint stdio stdlib
           string tgmath time wchar wctype'

@@ -292,7 +292,7 @@ static void edm_batch(void) {
     hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
     c.img_resolution = RES, c.augment_dim = HKD_AUGMENT_LABELS;
     hkd_train_batch *b = NULL;
-    if (!CHECK(!hkd_train_batch_new(&b, &c, 4) && !hkd_edm_fill(&o, &c, b, 8), "%s", hkd_last_error())) return;
+    if (!CHECK(!hkd_train_batch_new(&b, &c, 4) && !hkd_edm_fill(&o, &c, b, 8, NULL), "%s", hkd_last_error())) return;
     for (int i = 0; i < 4; i++) {
         double y[SIZE], label[HKD_AUGMENT_LABELS];
         int class_label;

@@ -183,7 +183,10 @@ hkd_status training_plot(const char *csv, const char *svg, const char *title) {
     FILE *f = fopen(svg, "wb");
     if (!f) return hkd_fail(HKD_RESOURCES, "%s: cannot be written", svg);
     hkd_svg_plot(f, &plot);
-    return fclose(f) ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", svg) : HKD_OK;
+    const bool incomplete = ferror(f);
+    if (!fclose(f) && !incomplete) return HKD_OK;
+    remove(svg);
+    return hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", svg);
 }
 
 /* ---- operators that are not trained ---- */

@@ -41,7 +41,7 @@ static hkd_status freeze(hkd_cpu *cpu, const hkd_call *call) {
     const hkd_conv2d_dims d = dims_of(call, &call->out[0].shape);
     const bool fast = winograd_pays(cpu, &d);
     hkd_buffer *w = call->in[W].buffer;
-    float *form;
+    hkd_cpu_form form;
     if (w->frozen) return HKD_OK;
     const hkd_status status = (fast ? hkd_winograd_form : hkd_conv2d_direct_form)(cpu, &form, w->data, &d);
     if (!status) hkd_cpu_freeze(w, form, fast ? WINOGRAD : DIRECT);

@@ -275,12 +275,13 @@ hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float
     return run(cpu, &p, (arrays){.y = dx, .x = dy, .w = w, .accumulate = accumulate});
 }
 
-hkd_status hkd_winograd_form(hkd_cpu *cpu, float **form, const float *w, const hkd_conv2d_dims *d) {
+hkd_status hkd_winograd_form(hkd_cpu *cpu, hkd_cpu_form *form, const float *w, const hkd_conv2d_dims *d) {
     const plan p = plan_of(d, false, cpu->threads);
     const hkd_status status = hkd_cpu_form_new(form, (size_t)(TAPS * p.ci * hkd_packed_cols(p.co)));
     if (status) return status;
     #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int64_t panel = 0; panel < p.panels; panel++)
-        gather_taps(*form + taps_at(&p, panel), p.ci * hkd_panel_width(hkd_panel_cols(p.co, panel)), w, &p, panel, 0, p.ci);
+        gather_taps(form->data + taps_at(&p, panel), p.ci * hkd_panel_width(hkd_panel_cols(p.co, panel)), w, &p, panel, 0,
+                    p.ci);
     return HKD_OK;
 }
