@@ -70,7 +70,6 @@ REF_SRC  := $(sort $(filter-out ref/io/%,$(wildcard ref/*/*.c)))
 IO_SRC   := $(sort $(wildcard ref/io/*.c))
 CPU_OPS  := $(sort $(filter-out accel/cpu/device.c,$(wildcard accel/cpu/*.c)))
 ISAS     := plain $(if $(X86),avx2 avx512)
-ISA_plain  :=
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512
 REF_OBJ  := $(REF_SRC:%.c=$(O)/%.o)
@@ -220,8 +219,8 @@ SHARED   := $(wildcard data/*.safetensors)
 install: all ## program, library, headers, pkg-config file and models to PREFIX= (below DESTDIR=)
 	$(INSTALL) -d $(TO)/bin $(TO)/lib/pkgconfig $(TO)/include $(TO)/share/hkd
 	$(INSTALL) -m 755 $(O)/hkd $(TO)/bin/
-	$(INSTALL) -m 644 $(O)/libhkd.a $(TO)/lib/
-	$(INSTALL) -m 755 $(O)/libhkd.so $(TO)/lib/$(SO) && ln -sf $(SO) $(TO)/lib/libhkd.so
+	$(INSTALL) -m 644 $(O)/libhkd.a $(TO)/lib/ && $(INSTALL) -m 755 $(O)/libhkd.so $(TO)/lib/$(SO)
+	ln -sf $(SO) $(TO)/lib/libhkd.so
 	$(INSTALL) -m 644 include/*.h $(TO)/include/
 	$(INSTALL) -m 644 $(SHARED) tools/hkd.py $(TO)/share/hkd/
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: hkd' 'Description: Hierarchical Koopman Diffusion' \
@@ -229,8 +228,7 @@ install: all ## program, library, headers, pkg-config file and models to PREFIX=
 	    'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lhkd -lm $(if $(HAS_OPENMP),-fopenmp)' \
 	    > $(TO)/lib/pkgconfig/hkd.pc
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(TO)/,bin/hkd lib/libhkd.a lib/libhkd.so lib/$(SO) lib/pkgconfig/hkd.pc $(wildcard include/*.h))
-	rm -rf $(TO)/share/hkd
+	rm -rf $(addprefix $(TO)/,bin/hkd lib/libhkd.a lib/libhkd.so lib/$(SO) lib/pkgconfig/hkd.pc share/hkd $(wildcard include/*.h))
 installcheck: ## build and run a program against what is installed
 	@mkdir -p $(O)
 	PKG_CONFIG_PATH=$(TO)/lib/pkgconfig $(PKG) --define-variable=prefix=$(TO) --cflags --libs hkd > $(O)/installed.flags
