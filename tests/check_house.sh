@@ -17,7 +17,7 @@ good() {
 skip() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
 strict="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
 
-for header in hkd.h hkd_ref.h; do
+for header in hkd.h hkd_insight.h hkd_ref.h; do
     printf '#include <%s>\n#include <%s>\n' $header $header >"$work/alone.c"
     # shellcheck disable=SC2086
     good "$header alone as C99" $cc -std=c99 $strict -Iinclude -fsyntax-only "$work/alone.c"

@@ -29,6 +29,7 @@
     X(gaussian_koopman) \
     X(golden) \
     X(image) \
+    X(insight) \
     X(koopman) \
     X(library) \
     X(loss) \

@@ -273,7 +273,12 @@ static hkd_status write_sheet(const job *j) {
                                       {"model_sha256", j->sha256},
                                       {"settings", j->settings},
                                       {"Software", "hkd " HKD_VERSION}};
-        status = hkd_grid_of_values(&sheet, j->x, tiles, c->img_channels, c->img_resolution, c->img_resolution, &o);
+        if (tiles > 1) {
+            status = hkd_grid_of_values(&sheet, j->x, tiles, c->img_channels, c->img_resolution, c->img_resolution, &o);
+        } else { /* one picture as it is: other verbs read it */
+            status = hkd_image_new(&sheet, c->img_resolution, c->img_resolution, c->img_channels);
+            if (!status) hkd_image_set(&sheet, j->x);
+        }
         if (!status) status = hkd_image_write(j->out, &sheet, about, sizeof about / sizeof *about);
     }
     hkd_image_free(&sheet);
