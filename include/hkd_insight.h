@@ -16,6 +16,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* what libhkd.so exports */
+#endif
 
 /* ---- the operators of a model ------------------------------------------------------------------------------------------- */
 
@@ -175,6 +178,9 @@ typedef struct {
 /* x[i] [count] of each of 2 models or more. */
 hkd_status hkd_scatter_over_models(hkd_scatter *out, const double *const *x, int64_t models, int64_t count);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
