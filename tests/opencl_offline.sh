@@ -78,27 +78,33 @@ for chip in skl tgllp dg2; do
     if [ $? = 0 ]; then ok "$name"; else bad "$name"; tail -5 "$work/$chip.log"; fi
 done
 
-# oclgrind always exits with 0, so its log decides: simulated NAME WHAT-MUST-BE-SAID OPTIONS-AND-COMMAND...
+# oclgrind always exits with 0, so its log decides: simulated NAME WHAT-MUST-BE-SAID COMMAND...
 simulated() {
     name=$1 says=$2; shift 2
     rm -f "$work/oclgrind.log"
-    timeout 300 oclgrind --log "$work/oclgrind.log" --max-errors 20 --data-races "$@" > "$work/oclgrind.txt" 2>&1
+    timeout 300 env OCL_ICD_VENDORS="$oclgrind" OCLGRIND_LOG="$work/oclgrind.log" OCLGRIND_MAX_ERRORS=20 OCLGRIND_DATA_RACES=1 \
+        "$@" > "$work/oclgrind.txt" 2>&1
     if [ -s "$work/oclgrind.log" ]; then bad "$name"; head -30 "$work/oclgrind.log"
     elif ! grep -q "$says" "$work/oclgrind.txt"; then bad "$name: wrong results, or not done in time"; tail -5 "$work/oclgrind.txt"
     else ok "$name ($(tail -1 "$work/oclgrind.txt"))"; fi
 }
 
-if ! command -v oclgrind >/dev/null 2>&1; then skip "oclgrind" "it is not installed"
+# In the runs that look for uninitialised reads
+#   no buffer is released: what a freed one held is taken to be what a new one at its address holds;
+#   the contraction reads no lanes that nobody keeps (KEPT_LANES);
+#   kernels are not optimised: some instructions of optimised code are unknown to it.
+oclgrind=$(ls /usr/lib/oclgrind/liboclgrind-rt-icd.so /usr/local/lib/liboclgrind-rt-icd.so 2>/dev/null | head -1)
+if [ -z "$oclgrind" ]; then skip "oclgrind" "it is not installed"
 else
-    HKD_TEST_SMALL=1 HKD_TEST_OPENCL=Oclgrind; export HKD_TEST_SMALL HKD_TEST_OPENCL
-    simulated "oclgrind, units: bounds and races" '^ok   opencl' "$build/hkd_tests" opencl
-    # A vector load may take in lanes that nobody keeps, and optimised code has instructions that this plugin does not know.
-    if ! python3 tests/tiny_vectors.py vectors "$work/tiny" 2000; then skip "oclgrind, vectors" "no python3"
+    simulated "oclgrind, units: bounds and races" '^ok   opencl' HKD_TEST_SMALL=1 "$build/hkd_tests" opencl
+    echo 'int clReleaseMemObject(void *m) { return (void)m, 0; }' > "$work/keep.c"
+    if ! python3 tests/tiny_vectors.py vectors "$work/tiny" 2000 || ! ${CC:-cc} -shared -fPIC -o "$work/keep.so" "$work/keep.c"
+    then skip "oclgrind, vectors" "no python3 or no C compiler"
     else
         for profile in cpu gpu; do
             simulated "oclgrind, vectors, profile $profile: bounds, races, uninitialised reads" ' 0 failed, 0 skipped' \
-                --uninitialized --build-options "-DKEPT_LANES -cl-opt-disable" \
-                "$build/hkd" verify "$work/tiny" --device opencl:Oclgrind --isa $profile --force
+                LD_PRELOAD="$work/keep.so" OCLGRIND_UNINITIALIZED=1 OCLGRIND_BUILD_OPTIONS="-DKEPT_LANES -cl-opt-disable" \
+                "$build/hkd" verify "$work/tiny" --device opencl --isa $profile --force
         done
     fi
 fi

@@ -95,7 +95,7 @@ void test_verb_demo(void) {
     snprintf(out, sizeof out, "%s", scratch("demo/idx"));
     idx(data);
     demo(data, out, 1, 8, 1);
-    snprintf(data, sizeof data, "%s", scratch("folder"));
+    snprintf(data, sizeof data, "%s", scratch("own_pictures"));
     snprintf(out, sizeof out, "%s", scratch("demo/folder"));
     folder(data);
     demo(data, out, 3, 6, 2);

@@ -162,6 +162,12 @@ static const float *upstream(float *row, const work *w, const hkd_call *call, in
     return row;
 }
 
+/* Where upstream() makes a pixel's gradient: where dx will stand, if that is still free, so that it need not be made twice. */
+static float *room(float *row, const work *w, const hkd_call *call, int64_t pixel) {
+    const bool kept = call->op == &hkd_op_group_norm_silu && call->grad[X].buffer && !call->accumulate[X];
+    return kept ? hkd_cpu_data(&call->grad[X]) + pixel * w->c : row;
+}
+
 /* sum dy and sum dy h of a block, by channel. */
 static void block_gradients(float *row, const work *w, const hkd_call *call, int64_t n, int64_t b) {
     const int64_t first = n * w->area + b * PIXELS;
@@ -169,7 +175,7 @@ static void block_gradients(float *row, const work *w, const hkd_call *call, int
     float *sum = block_row(w, n, b, DY), *sum_h = block_row(w, n, b, DY_H);
     for (int64_t c = 0; c < w->c; c++) sum[c] = sum_h[c] = 0;
     for (int64_t pixel = first; pixel < first + block_pixels(w, b); pixel++) {
-        const float *dy = upstream(row, w, call, pixel), *x = hkd_cpu_data(&call->in[X]) + pixel * w->c;
+        const float *dy = upstream(room(row, w, call, pixel), w, call, pixel), *x = hkd_cpu_data(&call->in[X]) + pixel * w->c;
         for (int64_t c = 0; c < w->c; c++) {
             sum[c] += dy[c];
             sum_h[c] += dy[c] * ((x[c] - mean[c]) * r[c]);
@@ -209,9 +215,10 @@ static void pixel_gradient(float *row, const work *w, const hkd_call *call, int6
     const float *x = hkd_cpu_data(&call->in[X]) + i * w->c, *gamma = hkd_cpu_data(&call->in[GAMMA]);
     const float *mean = image_row(w, i / w->area, MEAN), *mean_g = image_row(w, i / w->area, MEAN_G);
     const float *r = image_row(w, i / w->area, R), *mean_gh = image_row(w, i / w->area, MEAN_GH);
-    const float *dy = upstream(row, w, call, i);
+    const float *made = room(row, w, call, i), *dy = made == row ? upstream(row, w, call, i) : made;
     const bool add = call->accumulate[X];
     float *dx = hkd_cpu_data(&call->grad[X]) + i * w->c;
+    #pragma omp simd
     for (int64_t c = 0; c < w->c; c++) {
         const float h = (x[c] - mean[c]) * r[c], g = gamma[c] * dy[c];
         dx[c] = (add ? dx[c] : 0) + r[c] * (g - mean_g[c] - h * mean_gh[c]);

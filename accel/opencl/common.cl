@@ -22,16 +22,15 @@ typedef JOIN(float, WIDTH) vec;
 #if WIDTH == 4
 inline float vec_sum(const vec v) { return (v.s0 + v.s1) + (v.s2 + v.s3); }
 inline float vec_max(const vec v) { return fmax(fmax(v.s0, v.s1), fmax(v.s2, v.s3)); }
-#else
+#else // element by element: what oclgrind knows of a float16 does not survive .lo and .hi
 inline float vec_sum(const vec v) {
-    const float8 a = v.lo + v.hi;
-    const float4 b = a.lo + a.hi;
-    return (b.s0 + b.s1) + (b.s2 + b.s3);
+    return (((v.s0 + v.s8) + (v.s4 + v.sc)) + ((v.s1 + v.s9) + (v.s5 + v.sd))) +
+           (((v.s2 + v.sa) + (v.s6 + v.se)) + ((v.s3 + v.sb) + (v.s7 + v.sf)));
 }
+inline float max_of_4(const float a, const float b, const float c, const float d) { return fmax(fmax(a, b), fmax(c, d)); }
 inline float vec_max(const vec v) {
-    const float8 a = fmax(v.lo, v.hi);
-    const float4 b = fmax(a.lo, a.hi);
-    return fmax(fmax(b.s0, b.s1), fmax(b.s2, b.s3));
+    return max_of_4(max_of_4(v.s0, v.s1, v.s2, v.s3), max_of_4(v.s4, v.s5, v.s6, v.s7),
+                    max_of_4(v.s8, v.s9, v.sa, v.sb), max_of_4(v.sc, v.sd, v.se, v.sf));
 }
 #endif
 

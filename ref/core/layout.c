@@ -1,5 +1,5 @@
-/* Greedy by size: what is large is placed first, at the lowest place that is free while it lives; what is small fills the
- * gaps. */
+/* Greedy: what is large, and among equals what lives long, is placed first, at the lowest place that is free while it lives;
+ * what is small fills the gaps. */
 #include "layout.h"
 
 #include <stdbool.h>
@@ -7,19 +7,19 @@
 
 typedef struct {
     size_t bytes;
-    int index;
+    int length, index;
 } entry;
 
 static int larger_first(const void *a, const void *b) {
     const entry *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return x->index - y->index;
+    return x->length != y->length ? y->length - x->length : x->index - y->index;
 }
 
 /* The order in which to place; NULL: out of memory. */
 static entry *order_of(const hkd_life *life, int count) {
     entry *order = malloc(((size_t)count + 1) * sizeof *order);
-    for (int i = 0; i < count && order; i++) order[i] = (entry){life[i].bytes, i};
+    for (int i = 0; i < count && order; i++) order[i] = (entry){life[i].bytes, life[i].last - life[i].first, i};
     if (order) qsort(order, (size_t)count, sizeof *order, larger_first);
     return order;
 }
