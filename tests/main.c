@@ -1,4 +1,5 @@
 /* Runs the suites named on the command line (all without arguments); the last line counts what happened. */
+#include "cli.h"
 #include "os.h"
 #include "test.h"
 
@@ -28,6 +29,7 @@
     X(gaussian_koopman) \
     X(golden) \
     X(image) \
+    X(insight) \
     X(koopman) \
     X(library) \
     X(loss) \
@@ -46,6 +48,7 @@
     X(pickle) \
     X(paths) \
     X(perceptual) \
+    X(plan) \
     X(precond) \
     X(rng) \
     X(room) \
@@ -72,7 +75,8 @@
     X(verb_eval) \
     X(verb_info) \
     X(verb_sample) \
-    X(verb_train)
+    X(verb_train) \
+    X(verb_verify)
 
 #define DECLARE(name) void test_##name(void);
 SUITES(DECLARE)
@@ -115,8 +119,16 @@ const char *test_shared(void) {
     return f ? dir : NULL;
 }
 
+/* A process of its own for what `hkd_run_again` starts: the program, and what it took of memory. */
+static int as_program(int argc, char **argv) {
+    const int code = hkd_main(hkd_verbs, argc, (const char **)argv);
+    printf("peak %llu\n", (unsigned long long)hkd_peak_memory());
+    return code;
+}
+
 int main(int argc, char **argv) {
-    hkd_default_environment("OMP_WAIT_POLICY", "passive", argv); /* as the program does */
+    hkd_set_wait_policy(argv); /* as the program does */
+    if (!strcmp(argv[0], "hkd")) return as_program(argc, argv);
     for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
         bool wanted = argc < 2;
         for (int a = 1; a < argc; a++) wanted |= !strcmp(argv[a], suites[i].name);

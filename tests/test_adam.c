@@ -1,7 +1,11 @@
+#include "cpu.h"
+#include "fused.h"
 #include "on_cpu.h"
+#include "optimizer.h"
 #include "test.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef hkd_adam_scalars scalars_of(const hkd_adam_settings *);
@@ -117,9 +121,87 @@ static void averages(void) {
     CHECK(fabs(x - (p + pow(0.97, 100) * (5 - p))) < 1e-13, "100 averages give %.15g", x);
 }
 
+/* ---- one pass ---- */
+
+static bool (*offered)(const hkd_device *, const hkd_op *, bool);
+
+static bool one_by_one(const hkd_device *dev, const hkd_op *op, bool backward) {
+    return op != &hkd_op_adam_ema && op != &hkd_op_radam_ema && offered(dev, op, backward);
+}
+
+static hkd_status put_noise(hkd_device *dev, const hkd_tensor *t, int seed) {
+    const int64_t count = hkd_count(&t->shape);
+    float *x = malloc((size_t)count * sizeof *x);
+    for (int64_t i = 0; i < count; i++) x[i] = (float)(exp(3 * sin(0.7 * (double)i + seed)) * cos(1.3 * (double)i * seed));
+    const hkd_status status = dev->upload(dev, t, x, HKD_F32);
+    free(x);
+    return status;
+}
+
+/* Weights, moments and average after three steps, one array after the other. */
+static float *three_steps(const hkd_device_options *options, bool radam, double decay, bool separate, int64_t *total) {
+    const int64_t sizes[] = {5, HKD_SMALL + 4099, 4096};
+    hkd_program *p = hkd_program_new();
+    hkd_device *dev = NULL;
+    hkd_weights *w = NULL;
+    hkd_optimizer *o = NULL;
+    hkd_optimizer_settings settings = HKD_OPTIMIZER_DEFAULT;
+    settings.radam = radam, settings.weight_decay = 0.1, settings.clip = 50;
+    hkd_weight_var(p, "a", hkd_shape_of(1, sizes[0]), true);
+    hkd_weight_var(p, "b", hkd_shape_of(1, sizes[1]), true);
+    hkd_weight_var(p, "c", hkd_shape_of(1, sizes[2]), true);
+    hkd_status status = hkd_device_open_cpu(&dev, options);
+    if (!status) status = hkd_weights_new(&w, p, dev);
+    for (int i = 0; i < 3 && !status; i++) status = put_noise(dev, &w->item[i].value, i + 1);
+    if (!status) status = hkd_optimizer_new(&o, w, &settings);
+    offered = dev->supports;
+    if (separate) dev->supports = one_by_one;
+    for (int t = 0; t < 3 && !status; t++) {
+        for (int i = 0; i < 3 && !status; i++) status = put_noise(dev, &w->item[i].grad, 10 * t + i);
+        if (!status) status = hkd_optimizer_step(o, 1e-2, decay, t == 1 ? 100 : 10);
+    }
+    *total = 4 * (sizes[0] + sizes[1] + sizes[2]);
+    float *all = calloc((size_t)*total, sizeof *all), *at = all;
+    for (int i = 0; i < 3 && !status; i++) {
+        const hkd_tensor *const part[] = {&w->item[i].value, &o->m[i], &o->v[i], &o->ema[i]};
+        for (int k = 0; k < 4; k++, at += sizes[i]) dev->download(dev, at, HKD_F32, part[k]);
+    }
+    CHECK(!status, "%s", hkd_last_error());
+    hkd_optimizer_free(o);
+    hkd_weights_free(w);
+    hkd_program_free(p);
+    hkd_device_close(dev);
+    return all;
+}
+
+/* Step and average in one pass give the bits of the rows one by one: an average of the old weights, a stretch that is left out
+ * or taken twice, a sum that is rounded once instead of twice. */
+static void one_pass(void) {
+    static const char *const isas[] = {"plain", "avx2", "avx512"};
+    for (int i = 0; i < 3; i++) {
+        const hkd_device_options two = {.threads = 2, .isa = isas[i]}, three = {.threads = 3, .isa = isas[i]};
+        hkd_device *dev;
+        if (hkd_device_open_cpu(&dev, &two)) {
+            test_skip("adam", hkd_last_error());
+            continue;
+        }
+        hkd_device_close(dev);
+        for (int radam = 0; radam < 2; radam++)
+            for (int near_p = 0; near_p < 2; near_p++) {
+                int64_t count;
+                float *one = three_steps(&two, radam, near_p ? 0.25 : 0.999, false, &count);
+                float *rows = three_steps(&three, radam, near_p ? 0.25 : 0.999, true, &count);
+                CHECK(!memcmp(one, rows, (size_t)count * sizeof *one), "%s, %s: one pass has other bits than the rows", isas[i],
+                      radam ? "radam" : "adam");
+                free(one), free(rows);
+            }
+    }
+}
+
 void test_adam(void) {
     other_implementation();
     constant_gradient();
     in_place();
     averages();
+    one_pass();
 }

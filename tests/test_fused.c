@@ -85,7 +85,7 @@ static double *run(const chain_case *c, hkd_device *dev, bool fuse, bool backwar
     for (hkd_var v = 0; v < p->n_vars; v++)
         if (p->var[v].kind == HKD_VAR_INPUT) set(dev, hkd_plan_tensor(plan, v), (unsigned)v + 99);
     const hkd_var y = hkd_find_var(p, "y");
-    if (freeze) CHECK(!hkd_plan_freeze(plan), "%s", hkd_last_error());
+    if (freeze) CHECK(!hkd_plan_freeze(plan, NULL), "%s", hkd_last_error());
     CHECK(!hkd_plan_forward(plan), "%s", hkd_last_error());
     dev->download(dev, all, HKD_F64, hkd_plan_tensor(plan, y));
     *count = hkd_count(&p->var[y].shape);

@@ -109,13 +109,15 @@ static void invariance(opener *open) {
     }
 }
 
-/* Memory shared between variables against memory of their own: catches a backward that reads what its row does not name. */
+/* Memory shared between variables against memory of their own: catches a backward that reads what its row does not name, and
+ * a value that is made again in another way than the first time. */
 static void shared_memory(opener *open) {
     static inputs in;
     fill(&in);
     hkd_config c = small(HKD_ARCH_NCSNPP);
     c.is_hkd = true;
     c.augment_dim = 9;
+    c.dropout = 0.2;
     hkd_device *dev = NULL;
     hkd_model *m = NULL;
     double *first = NULL;
@@ -126,7 +128,7 @@ static void shared_memory(opener *open) {
     for (int trace = 1; trace >= 0; trace--) {
         static const double augment[2 * 9] = {0.5, -1, 0.25}, up[2 * SIZE] = {1, -2, 3}, dt[2] = {-0.3, -0.7},
                             decoder[2] = {0.002, 0.002};
-        hkd_program *p = hkd_model_program(&c, &(hkd_model_options){.n = 2, .augment = true});
+        hkd_program *p = hkd_model_program(&c, &(hkd_model_options){.n = 2, .augment = true, .training = true});
         hkd_plan *plan = NULL;
         hkd_seed(p, hkd_find_var(p, "d"));
         CHECK(!hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.backward = true, .trace = trace, .as_run = trace}), "%s",

@@ -38,7 +38,7 @@ double hkd_bench_number(const json_t *row, const char *name); /* 0 when it is no
 
 hkd_status hkd_bench_layers(json_t *rows, const hkd_bench *b);   /* convolutions of the network, one by one */
 hkd_status hkd_bench_step(json_t *rows, const hkd_bench *b);     /* the whole network forward */
-hkd_status hkd_bench_training(json_t *rows, const hkd_bench *b); /* a step of the trainer: dropout, loss, Adam, average */
+hkd_status hkd_bench_training(json_t *rows, const hkd_bench *b); /* a step of the trainer: dropout, loss, Adam; no average */
 hkd_status hkd_bench_samplers(json_t *rows, const hkd_bench *b); /* one step beside Heun and DDIM on one network */
 /* Everything that `make bench` prints, every work and round in a process of its own. */
 hkd_status hkd_bench_table(json_t *rows, const hkd_bench *b);

@@ -19,6 +19,7 @@ static const struct {
     {"percent_of_peak", "% of peak", 1, 0},
     {"percent_of_bandwidth", "% of bandwidth", 1, 0},
     {"peak_memory", "peak memory, MB", 1e-6, 0},
+    {"preparation_seconds", "preparing weights, s", 1, 2},
     {"first_pass_seconds", "first pass, s", 1, 2},
     {"evaluations", "evaluations", 1, 0},
 };

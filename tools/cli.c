@@ -344,10 +344,11 @@ static int complain(const char *verb, hkd_status status) {
     return status;
 }
 
-static int run_verb(const hkd_verb *verb, int argc, const char **argv) {
+static int run_verb(const hkd_verb *verb, const char *program, int argc, const char **argv) {
     hkd_args args;
     hkd_status status = hkd_parse_args(&args, verb, argc, argv);
     if (status) return complain(verb->name, status);
+    args.program = program;
     if (args.help) {
         print_verb_help(verb);
         return HKD_OK;
@@ -371,7 +372,7 @@ int hkd_main(const hkd_verb *const *verbs, int argc, const char **argv) {
     const char *words[64];
     int n = 0;
     for (; verbs[n] && n < 63; n++) {
-        if (!strcmp(verbs[n]->name, word)) return run_verb(verbs[n], argc - 2, argv + 2);
+        if (!strcmp(verbs[n]->name, word)) return run_verb(verbs[n], argv[0], argc - 2, argv + 2);
         words[n] = verbs[n]->name;
     }
     words[n] = NULL;

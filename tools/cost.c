@@ -29,7 +29,7 @@ static void add_weights(hkd_memory *out, const hkd_model *m, bool training) {
     for (int i = 0; i < m->weights->count; i++) {
         const hkd_weight *w = &m->weights->item[i];
         const size_t state = dev->bytes(dev, &w->value.shape, HKD_STATE);
-        out->weights += dev->bytes(dev, &w->value.shape, HKD_WEIGHT);
+        out->weights += dev->held ? dev->held(dev, &w->value) : dev->bytes(dev, &w->value.shape, HKD_WEIGHT);
         if (training && w->trained) out->training += (4 + (size_t)w->more_count) * state;
     }
 }

@@ -11,7 +11,7 @@ double hkd_multiply_adds(const hkd_program *p);
 
 /* Bytes on the model's device. */
 typedef struct {
-    size_t weights;    /* all weights */
+    size_t weights;    /* all weights, as they are: raw or prepared */
     size_t training;   /* their gradients (one for each use), Adam's two moments and the average; 0 without training */
     size_t plan;       /* activations, and their gradients in training */
     size_t workspace;  /* scratch that the operators share */
@@ -19,6 +19,9 @@ typedef struct {
 } hkd_memory;
 /* One pass over `n` images; nothing of it is allocated. */
 hkd_status hkd_predict_memory(hkd_memory *out, hkd_model *m, int64_t n, bool training);
+
+/* Are weights better prepared once, for passes of so few images, than in every pass? Prepared ones take more memory. */
+static inline bool hkd_prepared_pays(int64_t images) { return images < 16; }
 
 /* Before a run over `n` images in passes of *batch: says on stderr how much memory that takes. Where the device has less,
  * *batch becomes what fits (hkd_smaller_pass): no result changes. */

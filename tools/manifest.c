@@ -33,8 +33,8 @@ hkd_status hkd_manifest_begin(hkd_manifest_writer *w, const char *dir) {
     *w = (hkd_manifest_writer){.dir = dir, .cases = json_array(), .networks = json_array()};
     w->index.text = calloc(1, w->index.room = 1);
     w->calls.text = calloc(1, w->calls.room = 1);
-    const bool made = w->cases && w->networks && w->index.text && w->calls.text;
-    return made ? hkd_make_directory(dir) : hkd_fail(HKD_RESOURCES, "out of memory");
+    if (!w->cases || !w->networks || !w->index.text || !w->calls.text) return hkd_fail(HKD_RESOURCES, "out of memory");
+    return hkd_make_directory(dir);
 }
 
 void hkd_manifest_writer_free(hkd_manifest_writer *w) {
@@ -115,9 +115,8 @@ static json_t *add_tensor(hkd_manifest_writer *w, const line_facts *f, const hkd
     shape_text(shape, sizeof shape, t);
     const hkd_status status = append_text(
         &w->index, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", f->id, t->name, hkd_stored_name(t->type), shape,
-        f->file,
-        (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind, f->n,
-        f->note);
+        f->file, (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind,
+        f->n, f->note);
     json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "role", t->name, "dtype", hkd_stored_name(t->type), "shape", dims, "offset",
                           (json_int_t)offset);
     if (!status) return o;

@@ -6,6 +6,7 @@
 #include "lists.h"
 #include "measure.h"
 #include "pictures.h"
+#include "plots.h"
 #include "progress.h"
 #include "status.h"
 #include "subject.h"
@@ -182,24 +183,18 @@ static hkd_status measure_marks(job *j, bool quiet) {
     return status;
 }
 
-/* The last shell holds the corners beyond the largest whole circle, and is a number in the table, but no point of the curve. */
 static hkd_status save_radial(const job *j, const char *path) {
     const int64_t shells = hkd_spectrum_shells(j->s.side, j->s.side);
-    char *text = NULL, title[MOST_BANDS][64];
+    const double *change[MOST_BANDS];
+    const char *title[MOST_BANDS];
+    char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    double *at = malloc((size_t)shells * sizeof *at);
-    hkd_series series[MOST_BANDS + 1] = {{"whole", HKD_LINE, at + 1, j->power + 1, shells - 2}};
-    if (!out || !at) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
-    for (int64_t k = 0; k < shells; k++) at[k] = (double)k;
-    for (int b = 0; b < j->count; b++) {
-        snprintf(title[b], sizeof title[b], "change without %s", j->band[b].title);
-        series[b + 1] = (hkd_series){title[b], HKD_LINE, at + 1, j->mark[b].power_change + 1, shells - 2};
-    }
+    hkd_status status = HKD_OK;
+    if (!out) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
+    for (int b = 0; b < j->count; b++) change[b] = j->mark[b].power_change, title[b] = j->band[b].title;
     if (hkd_ends_with(path, ".svg")) {
-        hkd_svg_plot(out, &(hkd_plot){"Radial power spectrum of the pictures, and of what a band's removal changes",
-                                      {.label = "cycles per picture", .log = true}, {.label = "power", .log = true}, series,
-                                      j->count + 1, false});
+        status = hkd_plot_radial(out, j->s.side, j->power, change, title, j->count);
     } else {
         fprintf(out, "cycles,whole");
         for (int b = 0; b < j->count; b++) fprintf(out, ",without_%s,change_%s", j->band[b].title, j->band[b].title);
@@ -209,8 +204,8 @@ static hkd_status save_radial(const job *j, const char *path) {
         }
         fputc('\n', out);
     }
-    free(at);
-    return save_text(path, out, &text, &size);
+    const hkd_status saved = save_text(path, out, &text, &size);
+    return status ? status : saved;
 }
 
 /* ---- pictures --------------------------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const hkd_verb hkd_verb_train, hkd_verb_sample;
+extern const hkd_verb hkd_verb_train, hkd_verb_sample, hkd_verb_report;
 
 enum { MOST_WORDS = 64, PATH = 4096 };
 
@@ -153,11 +153,22 @@ static hkd_status show(const hkd_args *a, const scene *s) {
     return status ? status : beside(s, samples, teacher, both);
 }
 
+/* One page with everything else; it holds PNG. */
+static bool can_report(void) { return !strcmp(hkd_image_ending(), "png"); }
+
+static hkd_status report(const hkd_args *a, const scene *s) {
+    char line[4 * PATH];
+    snprintf(line, sizeof line, "--model \"%s\" --teacher \"%s\" --log \"%s/losses.csv\" --out \"%s/report.html\"", s->model,
+             s->teacher, s->out, s->out);
+    return command(a, &hkd_verb_report, line);
+}
+
 static void tell(const scene *s) {
     const char *out = s->out, *picture = hkd_image_ending();
     printf("%s/samples_and_teacher.%s  one-step samples beside the teacher's images for the same noise\n", out, picture);
     printf("%s/trajectory.%s           five images on their way from noise (left) to picture, decoded from one encoder pass\n",
            out, picture);
+    if (can_report()) printf("%s/report.html              the inside: spectrum, bands, edits; for a browser\n", out);
     printf("%s/losses.csv, losses.svg   the distillation\n", out);
     if (s->data) printf("%s/teacher.csv, teacher.svg the teacher's training\n", out);
     printf("%s/model.safetensors        try: hkd sample --model it --seeds 100-163 --out more.%s\n", out, picture);
@@ -172,6 +183,7 @@ static hkd_status run(const hkd_args *a) {
     if (!status) status = s.data ? train_teacher(a, &s) : shipped(s.teacher, "scenes_teacher.safetensors");
     if (!status) status = distil(a, &s);
     if (!status) status = show(a, &s);
+    if (!status && can_report()) status = report(a, &s);
     if (!status) tell(&s);
     return status;
 }

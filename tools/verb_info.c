@@ -5,6 +5,7 @@
 #include "dataset.h"
 #include "files.h"
 #include "model_file.h"
+#include "os.h"
 #include "vector_file.h"
 
 #include <jansson.h>
@@ -127,22 +128,26 @@ static hkd_status operations(double *out, const hkd_config *c) {
 typedef struct {
     int64_t parameters[PARTS], trained;
     double multiply_adds;
-    bool with_memory, training;
+    bool with_memory, training, prepared;
     int64_t batch;
+    size_t program; /* what this program takes before the model comes; 0: the device has memory of its own */
     hkd_memory memory;
 } model_facts;
 
-static hkd_status find_facts(model_facts *f, hkd_model *m, const hkd_args *a) {
-    *f = (model_facts){.trained = hkd_weights_total(m->weights, true), .with_memory = hkd_given(a, "memory"),
-                       .training = hkd_given(a, "train")};
+static hkd_status find_facts(model_facts *f, hkd_model *m) {
+    f->trained = hkd_weights_total(m->weights, true);
     for (int i = 0; i < m->weights->count; i++) {
         const hkd_weight *w = &m->weights->item[i];
         f->parameters[part_of(w)] += hkd_count(&w->value.shape);
     }
-    hkd_status status = hkd_arg_int(&f->batch, a, "batch", 1, 1 << 20);
-    if (!status) status = operations(&f->multiply_adds, &m->config);
+    hkd_status status = operations(&f->multiply_adds, &m->config);
     if (!status && f->with_memory) status = hkd_predict_memory(&f->memory, m, f->batch, f->training);
     return status;
+}
+
+static size_t total_memory(const model_facts *f) {
+    const hkd_memory *b = &f->memory;
+    return f->program + b->weights + b->training + b->plan + b->workspace;
 }
 
 /* One line for each latent, or an entry: what it is and which operator moves it. */
@@ -172,19 +177,21 @@ static void print_latents(const hkd_model *m) {
 
 static json_t *memory_json(const model_facts *f) {
     const hkd_memory *b = &f->memory;
-    return json_pack("{s:I, s:b, s:I, s:I, s:I, s:I, s:I}", "batch", (json_int_t)f->batch, "training", f->training, "weights",
-                     (json_int_t)b->weights, "gradients_and_state", (json_int_t)b->training, "activations", (json_int_t)b->plan,
-                     "workspace", (json_int_t)b->workspace, "total",
-                     (json_int_t)(b->weights + b->training + b->plan + b->workspace));
+    return json_pack("{s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "batch", (json_int_t)f->batch, "training", f->training,
+                     "prepared", f->prepared, "program", (json_int_t)f->program, "weights", (json_int_t)b->weights,
+                     "gradients_and_state", (json_int_t)b->training, "activations", (json_int_t)b->plan, "workspace",
+                     (json_int_t)b->workspace, "total", (json_int_t)total_memory(f));
 }
 
 static void print_memory(const model_facts *f) {
     const hkd_memory *b = &f->memory;
     const double MB = 1e-6;
-    printf("  memory, %s, batch %lld: %.1f MB = weights %.1f", f->training ? "training" : "forward", (long long)f->batch,
-           MB * (double)(b->weights + b->training + b->plan + b->workspace), MB * (double)b->weights);
+    printf("  memory, %s, batch %lld: %.1f MB = weights%s %.1f", f->training ? "training" : "forward", (long long)f->batch,
+           MB * (double)total_memory(f), f->prepared ? ", prepared once," : "", MB * (double)b->weights);
     if (f->training) printf(" + gradients, moments and average %.1f", MB * (double)b->training);
-    printf(" + activations %.1f + workspace %.1f\n", MB * (double)b->plan, MB * (double)b->workspace);
+    printf(" + activations %.1f + workspace %.1f", MB * (double)b->plan, MB * (double)b->workspace);
+    if (f->program) printf(" + the program itself %.1f", MB * (double)f->program);
+    printf("\n");
 }
 
 static void print_model_json(const hkd_model *m, const model_facts *f, const hkd_safetensors *st, json_t *config) {
@@ -230,11 +237,14 @@ static void print_model_text(const hkd_model *m, const model_facts *f, const hkd
 static hkd_status model_info(const hkd_safetensors *st, const hkd_args *a) {
     hkd_device *dev = NULL;
     hkd_model *m = NULL;
-    model_facts f;
+    model_facts f = {.with_memory = hkd_given(a, "memory"), .training = hkd_given(a, "train")};
     char *text = NULL;
     hkd_status status = hkd_open_device(&dev, a);
-    if (!status) status = hkd_model_load(&m, hkd_file_name(st->file), dev);
-    if (!status) status = find_facts(&f, m, a);
+    if (!status) status = hkd_arg_int(&f.batch, a, "batch", 1, 1 << 20);
+    f.prepared = !status && dev->freeze && f.with_memory && !f.training && hkd_prepared_pays(f.batch); /* as hkd sample */
+    if (!status && !dev->memory) f.program = (size_t)hkd_peak_memory();
+    if (!status) status = (f.prepared ? hkd_model_load_prepared : hkd_model_load)(&m, hkd_file_name(st->file), dev);
+    if (!status) status = find_facts(&f, m);
     if (!status) status = hkd_config_to_json(&text, &m->config);
     if (!status) {
         json_t *config = json_loads(text, 0, NULL);
@@ -323,9 +333,9 @@ const hkd_verb hkd_verb_info = {
     .least = 1,
     .most = 1,
     .option = {{"tensors", NULL, NULL, "list a model's tensors, too"},
-               {"memory", NULL, NULL, "predict the memory that a pass of the model takes on --device"},
+               {"memory", NULL, NULL, "predict the memory that `hkd sample --batch N` takes on --device, by --math"},
                {"batch", "N", "16", "images in that pass"},
-               {"train", NULL, NULL, "a training pass: forward and backward, gradients, moments, average"}},
+               {"train", NULL, NULL, "that of training instead, N samples in a pass: gradients, moments and average, too"}},
     .example = {"info data/scenes_hkd.safetensors", "info data/scenes_hkd.safetensors --memory --train --batch 64",
                 "info builtin:scenes --json"},
     .run = run,

@@ -6,6 +6,7 @@
 #include "lists.h"
 #include "model_file.h"
 #include "npy.h"
+#include "os.h"
 #include "progress.h"
 #include "sha256.h"
 
@@ -27,6 +28,7 @@ typedef struct {
     size_t time_count;
     const char *out;
     target target;
+    int64_t batch;                   /* images in one pass, as asked for */
     char sha256[65], settings[1024];
     double *x;                       /* [count, max(time_count, 1), C, R, R]; for a folder: of one batch */
     int64_t size, nfe;               /* numbers in one image; network evaluations for all */
@@ -271,7 +273,12 @@ static hkd_status write_sheet(const job *j) {
                                       {"model_sha256", j->sha256},
                                       {"settings", j->settings},
                                       {"Software", "hkd " HKD_VERSION}};
-        status = hkd_grid_of_values(&sheet, j->x, tiles, c->img_channels, c->img_resolution, c->img_resolution, &o);
+        if (tiles > 1) {
+            status = hkd_grid_of_values(&sheet, j->x, tiles, c->img_channels, c->img_resolution, c->img_resolution, &o);
+        } else { /* one picture as it is: other verbs read it */
+            status = hkd_image_new(&sheet, c->img_resolution, c->img_resolution, c->img_channels);
+            if (!status) hkd_image_set(&sheet, j->x);
+        }
         if (!status) status = hkd_image_write(j->out, &sheet, about, sizeof about / sizeof *about);
     }
     hkd_image_free(&sheet);
@@ -377,12 +384,14 @@ static void report(const job *j) {
 
 /* ---- the verb ------------------------------------------------------------------------------------------------------------ */
 
+/* With few images, transforming the weights in each pass would cost most. */
+static bool keeps_prepared(const job *j) { return hkd_prepared_pays(j->batch) || hkd_prepared_pays((int64_t)j->count); }
+
 static hkd_status prepare(job *j, hkd_model *m) {
     const hkd_config *c = &m->config;
     j->size = (int64_t)c->img_channels * c->img_resolution * c->img_resolution;
-    hkd_status status = hkd_arg_int(&m->batch, j->args, "batch", 1, 1 << 16);
-    if (!status) status = read_sampler(j, m);
-    m->frozen = m->batch < 16 || j->count < 16; /* with few images, transforming the weights in each pass costs most */
+    m->batch = j->batch;
+    hkd_status status = read_sampler(j, m);
     if (!status) status = read_class(j, c);
     if (!status) status = read_times(j, c);
     const bool noise = hkd_given(j->args, "noise"), latents = hkd_given(j->args, "latents");
@@ -405,12 +414,19 @@ static hkd_status run(const hkd_args *a) {
     hkd_model *m = NULL;
     if (!hkd_given(a, "model") || !j.out) return hkd_fail(HKD_USAGE, "--%s is needed", j.out ? "model" : "out");
     hkd_status status = hkd_parse_seeds(&j.seeds, &j.count, "--seeds", hkd_arg(a, "seeds"));
+    if (!status) status = hkd_arg_int(&j.batch, a, "batch", 1, 1 << 16);
     if (!status) status = check_target(&j);
     if (!status) status = hkd_open_device(&dev, a);
-    if (!status) status = hkd_model_load(&m, hkd_arg(a, "model"), dev);
+    const double start = hkd_seconds();
+    if (!status) status = (keeps_prepared(&j) ? hkd_model_load_prepared : hkd_model_load)(&m, hkd_arg(a, "model"), dev);
+    const double loaded = hkd_seconds();
     if (!status) status = prepare(&j, m);
+    const double begin = hkd_seconds();
     if (!status) status = work(&j);
     if (!status) report(&j);
+    if (!status && j.count)
+        hkd_say(a, "weights loaded%s in %.2f s; %.3g s for each image", m->frozen ? " and prepared" : "", loaded - start,
+                (hkd_seconds() - begin) / (double)j.count);
     free(j.seeds);
     free(j.latents);
     free(j.class_labels);

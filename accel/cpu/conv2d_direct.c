@@ -265,12 +265,12 @@ size_t hkd_conv2d_direct_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, boo
     return gather_bytes(&g, &s, cpu->threads, frozen);
 }
 
-hkd_status hkd_conv2d_direct_form(hkd_cpu *cpu, float **form, const float *w, const hkd_conv2d_dims *d) {
+hkd_status hkd_conv2d_direct_form(hkd_cpu *cpu, hkd_cpu_form *form, const float *w, const hkd_conv2d_dims *d) {
     const gather g = gather_of(d, false, true);
     const hkd_status status = hkd_cpu_form_new(form, (size_t)hkd_max(packed_floats(&g), 1));
     (void)cpu;
     if (status) return status;
     #pragma omp parallel num_threads(cpu->threads)
-    pack(*form, w, &g);
+    pack(form->data, w, &g);
     return HKD_OK;
 }

@@ -33,8 +33,10 @@ struct hkd_buffer {
     float *data;        /* 64-byte aligned; NULL while frozen */
     size_t bytes;
     hkd_role role;
+    bool part;          /* of another buffer's data */
     /* A frozen WEIGHT: the form that its operator reads instead of the raw data, which is gone. Any write thaws it. */
     float *frozen;
+    size_t frozen_bytes;
     int form;           /* the operator's own tag */
 };
 
@@ -72,8 +74,12 @@ static inline float *hkd_cpu_data(const hkd_tensor *t) { return t->buffer ? t->b
 hkd_status hkd_cpu_scratch(hkd_cpu *cpu, float **out, size_t bytes);
 
 /* Memory for a weight's frozen form, and its exchange for the raw data. */
-hkd_status hkd_cpu_form_new(float **out, size_t floats);
-void hkd_cpu_freeze(hkd_buffer *weight, float *frozen, int form);
+typedef struct {
+    float *data;
+    size_t bytes;
+} hkd_cpu_form;
+hkd_status hkd_cpu_form_new(hkd_cpu_form *out, size_t floats);
+void hkd_cpu_freeze(hkd_buffer *weight, hkd_cpu_form form, int tag);
 
 /* The number of the calling thread within a parallel region. */
 static inline int hkd_cpu_thread(void) {

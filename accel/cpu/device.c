@@ -62,16 +62,23 @@ static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_rol
     return HKD_OK;
 }
 
-hkd_status hkd_cpu_form_new(float **out, size_t floats) {
-    *out = aligned_new(floats * sizeof **out);
-    return *out ? HKD_OK : hkd_fail(HKD_RESOURCES, "cpu: out of memory (%zu bytes for a prepared weight)",
-                                    floats * sizeof **out);
+static hkd_status slice(hkd_device *dev, hkd_buffer **out, hkd_buffer *whole, size_t at, size_t bytes) {
+    (void)dev;
+    *out = malloc(sizeof **out);
+    if (!*out) return hkd_fail(HKD_RESOURCES, "cpu: out of memory");
+    **out = (hkd_buffer){.data = whole->data + at / sizeof(float), .bytes = bytes, .role = whole->role, .part = true};
+    return HKD_OK;
 }
 
-void hkd_cpu_freeze(hkd_buffer *b, float *frozen, int form) {
+hkd_status hkd_cpu_form_new(hkd_cpu_form *out, size_t floats) {
+    *out = (hkd_cpu_form){aligned_new(floats * sizeof *out->data), floats * sizeof *out->data};
+    return out->data ? HKD_OK : hkd_fail(HKD_RESOURCES, "cpu: out of memory (%zu bytes for a prepared weight)", out->bytes);
+}
+
+void hkd_cpu_freeze(hkd_buffer *b, hkd_cpu_form form, int tag) {
     aligned_free(b->data);
     aligned_free(b->frozen);
-    *b = (hkd_buffer){.bytes = b->bytes, .role = b->role, .frozen = frozen, .form = form};
+    *b = (hkd_buffer){.bytes = b->bytes, .role = b->role, .frozen = form.data, .frozen_bytes = form.bytes, .form = tag};
 }
 
 /* Before a write: raw memory instead of a frozen form. */
@@ -93,7 +100,7 @@ static void release(hkd_device *dev, hkd_buffer *b) {
     (void)dev;
     if (!b) return;
     aligned_free(b->frozen);
-    aligned_free(b->data);
+    if (!b->part) aligned_free(b->data);
     free(b);
 }
 
@@ -216,6 +223,11 @@ static hkd_status backward(hkd_device *dev, const hkd_call *call) {
     return status ? status : find(self(dev), call->op)->backward(self(dev), call);
 }
 
+static size_t held(const hkd_device *dev, const hkd_tensor *weight) {
+    (void)dev;
+    return weight->buffer->frozen ? weight->buffer->frozen_bytes : weight->buffer->bytes;
+}
+
 static hkd_status freeze(hkd_device *dev, const hkd_call *call) {
     const hkd_cpu_op *row = find(self(dev), call->op);
     return row && row->freeze ? row->freeze(self(dev), call) : HKD_OK;
@@ -260,9 +272,9 @@ hkd_status hkd_device_open_cpu(hkd_device **out, const hkd_device_options *optio
     hkd_cpu *cpu = malloc(sizeof *cpu);
     if (!cpu) return hkd_fail(HKD_RESOURCES, "cpu: out of memory");
     *cpu = (hkd_cpu){
-        .base = {.kind = "cpu", .bytes = bytes_of, .alloc = alloc, .release = release, .upload = upload,
+        .base = {.kind = "cpu", .bytes = bytes_of, .alloc = alloc, .release = release, .slice = slice, .upload = upload,
                  .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
-                 .workspace = workspace, .forward = forward, .backward = backward, .freeze = freeze,
+                 .workspace = workspace, .forward = forward, .backward = backward, .freeze = freeze, .held = held,
                  .spread = spread, .close = close_device},
         .threads = threads,
         .direct = options->direct,

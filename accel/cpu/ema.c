@@ -1,17 +1,19 @@
 /* ema on the cpu. */
-#include "cpu.h"
+#include "adam.h"
+#include "ema.h"
 
 extern const hkd_op hkd_op_ema;
 
 static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
-    const bool near_p = call->p[0] < 0.5;
-    const float *start = hkd_cpu_data(&call->in[near_p]), *end = hkd_cpu_data(&call->in[!near_p]);
+    const float *e = hkd_cpu_data(&call->in[0]), *p = hkd_cpu_data(&call->in[1]);
     float *e_new = hkd_cpu_data(&call->out[0]);
-    const float w = (float)(near_p ? call->p[0] : 1 - call->p[0]);
     const int64_t count = hkd_count(&call->in[0].shape);
     (void)cpu;
-    #pragma omp parallel for simd num_threads(cpu->threads) if (parallel : count > HKD_SMALL)
-    for (int64_t i = 0; i < count; i++) e_new[i] = start[i] + w * (end[i] - start[i]);
+    #pragma omp parallel for num_threads(cpu->threads) if (count > HKD_SMALL)
+    for (int64_t k = 0; k < hkd_stretches(count); k++) {
+        const int64_t at = k * HKD_STRETCH;
+        hkd_cpu_ema_stretch(e_new + at, e + at, p + at, hkd_stretch(count, k), call->p[0]);
+    }
     return HKD_OK;
 }
 

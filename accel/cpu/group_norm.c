@@ -21,6 +21,7 @@ enum { MEAN, R, MEAN_G, MEAN_GH, IMAGE_ROWS }; /* of channels, per image */
 
 typedef struct {
     int64_t n, c, area, groups, blocks;
+    bool large, together;       /* worth the threads; all threads work on each image, or one on each */
     float *block, *image, *sum; /* scratch: [n, blocks, BLOCK_ROWS, c], [n, IMAGE_ROWS, c], [c], and */
     float *rows;                /* [threads, c] */
 } work;
@@ -87,38 +88,62 @@ static void group_statistics(const work *w, int64_t n, int64_t g, double eps) {
     }
 }
 
-static hkd_status statistics(hkd_cpu *cpu, const hkd_call *call, work *w) {
-    const float *x = hkd_cpu_data(&call->in[X]);
+/* Scratch for a call. */
+static hkd_status begin(hkd_cpu *cpu, const hkd_call *call, work *w) {
+    *w = work_of(call);
     const hkd_status status = hkd_cpu_scratch(cpu, &w->block, workspace(cpu, call, false));
-    if (status) return status;
     w->image = w->block + w->n * w->blocks * BLOCK_ROWS * w->c;
     w->sum = w->image + w->n * IMAGE_ROWS * w->c;
     w->rows = w->sum + w->c;
-    #pragma omp parallel num_threads(cpu->threads) if (w->n * w->area * w->c > HKD_SMALL)
-    {
-        #pragma omp for
-        for (int64_t i = 0; i < w->n * w->blocks; i++) block_statistics(w, x, i / w->blocks, i % w->blocks);
-        #pragma omp for
-        for (int64_t i = 0; i < w->n * w->groups; i++) group_statistics(w, i / w->groups, i % w->groups, call->p[EPS]);
-    }
-    return HKD_OK;
+    w->large = w->n * w->area * w->c > HKD_SMALL;
+    w->together = w->n % cpu->threads != 0 && w->n < 4 * cpu->threads;
+    return status;
+}
+
+/* One image, by the whole team (then within a parallel region) or by the thread that calls. Each phase needs all of the one
+ * before; where a thread has an image to itself, the image stays in its cache from phase to phase. */
+static void image_statistics(const work *w, const hkd_call *call, int64_t n) {
+    const float *x = hkd_cpu_data(&call->in[X]);
+    for (int64_t b = 0; b < w->blocks; b++) block_statistics(w, x, n, b);
+    for (int64_t g = 0; g < w->groups; g++) group_statistics(w, n, g, call->p[EPS]);
+}
+
+static void shared_statistics(const work *w, const hkd_call *call) {
+    const float *x = hkd_cpu_data(&call->in[X]);
+    #pragma omp for
+    for (int64_t i = 0; i < w->n * w->blocks; i++) block_statistics(w, x, i / w->blocks, i % w->blocks);
+    #pragma omp for
+    for (int64_t i = 0; i < w->n * w->groups; i++) group_statistics(w, i / w->groups, i % w->groups, call->p[EPS]);
+}
+
+/* y of one pixel. */
+static void pixel(const work *w, const hkd_call *call, int64_t i) {
+    const float *x = hkd_cpu_data(&call->in[X]) + i * w->c, *gamma = hkd_cpu_data(&call->in[GAMMA]);
+    const float *beta = hkd_cpu_data(&call->in[BETA]);
+    const float *mean = image_row(w, i / w->area, MEAN), *r = image_row(w, i / w->area, R);
+    float *y = hkd_cpu_data(&call->out[0]) + i * w->c;
+    #pragma omp simd
+    for (int64_t c = 0; c < w->c; c++) y[c] = (x[c] - mean[c]) * r[c] * gamma[c] + beta[c];
+    if (call->op != &hkd_op_group_norm_silu) return;
+    #pragma omp simd
+    for (int64_t c = 0; c < w->c; c++) y[c] *= hkd_v_sigmoid(y[c]);
 }
 
 static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
-    const float *x = hkd_cpu_data(&call->in[X]), *gamma = hkd_cpu_data(&call->in[GAMMA]), *beta = hkd_cpu_data(&call->in[BETA]);
-    float *y = hkd_cpu_data(&call->out[0]);
-    const bool silu = call->op == &hkd_op_group_norm_silu;
-    work w = work_of(call);
-    const hkd_status status = statistics(cpu, call, &w);
+    work w;
+    const hkd_status status = begin(cpu, call, &w);
     if (status) return status;
-    #pragma omp parallel for num_threads(cpu->threads) if (w.n * w.area * w.c > HKD_SMALL)
-    for (int64_t i = 0; i < w.n * w.area; i++) {
-        const float *mean = image_row(&w, i / w.area, MEAN), *r = image_row(&w, i / w.area, R);
-        #pragma omp simd
-        for (int64_t c = 0; c < w.c; c++) y[i * w.c + c] = (x[i * w.c + c] - mean[c]) * r[c] * gamma[c] + beta[c];
-        if (!silu) continue;
-        #pragma omp simd
-        for (int64_t c = 0; c < w.c; c++) y[i * w.c + c] *= hkd_v_sigmoid(y[i * w.c + c]);
+    #pragma omp parallel num_threads(cpu->threads) if (w.large)
+    if (w.together) {
+        shared_statistics(&w, call);
+        #pragma omp for
+        for (int64_t i = 0; i < w.n * w.area; i++) pixel(&w, call, i);
+    } else {
+        #pragma omp for
+        for (int64_t n = 0; n < w.n; n++) {
+            image_statistics(&w, call, n);
+            for (int64_t i = n * w.area; i < (n + 1) * w.area; i++) pixel(&w, call, i);
+        }
     }
     return HKD_OK;
 }
@@ -137,6 +162,12 @@ static const float *upstream(float *row, const work *w, const hkd_call *call, in
     return row;
 }
 
+/* Where upstream() makes a pixel's gradient: where dx will stand, if that is still free, so that it need not be made twice. */
+static float *room(float *row, const work *w, const hkd_call *call, int64_t pixel) {
+    const bool kept = call->op == &hkd_op_group_norm_silu && call->grad[X].buffer && !call->accumulate[X];
+    return kept ? hkd_cpu_data(&call->grad[X]) + pixel * w->c : row;
+}
+
 /* sum dy and sum dy h of a block, by channel. */
 static void block_gradients(float *row, const work *w, const hkd_call *call, int64_t n, int64_t b) {
     const int64_t first = n * w->area + b * PIXELS;
@@ -144,7 +175,7 @@ static void block_gradients(float *row, const work *w, const hkd_call *call, int
     float *sum = block_row(w, n, b, DY), *sum_h = block_row(w, n, b, DY_H);
     for (int64_t c = 0; c < w->c; c++) sum[c] = sum_h[c] = 0;
     for (int64_t pixel = first; pixel < first + block_pixels(w, b); pixel++) {
-        const float *dy = upstream(row, w, call, pixel), *x = hkd_cpu_data(&call->in[X]) + pixel * w->c;
+        const float *dy = upstream(room(row, w, call, pixel), w, call, pixel), *x = hkd_cpu_data(&call->in[X]) + pixel * w->c;
         for (int64_t c = 0; c < w->c; c++) {
             sum[c] += dy[c];
             sum_h[c] += dy[c] * ((x[c] - mean[c]) * r[c]);
@@ -179,30 +210,56 @@ static void channel_gradient(const work *w, float *grad, int row, bool accumulat
     }
 }
 
-static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
-    const float *x = hkd_cpu_data(&call->in[X]), *gamma = hkd_cpu_data(&call->in[GAMMA]);
-    float *dx = hkd_cpu_data(&call->grad[X]), *dgamma = hkd_cpu_data(&call->grad[GAMMA]);
-    float *dbeta = hkd_cpu_data(&call->grad[BETA]);
+/* dx of one pixel. */
+static void pixel_gradient(float *row, const work *w, const hkd_call *call, int64_t i) {
+    const float *x = hkd_cpu_data(&call->in[X]) + i * w->c, *gamma = hkd_cpu_data(&call->in[GAMMA]);
+    const float *mean = image_row(w, i / w->area, MEAN), *mean_g = image_row(w, i / w->area, MEAN_G);
+    const float *r = image_row(w, i / w->area, R), *mean_gh = image_row(w, i / w->area, MEAN_GH);
+    const float *made = room(row, w, call, i), *dy = made == row ? upstream(row, w, call, i) : made;
     const bool add = call->accumulate[X];
-    work w = work_of(call);
-    const hkd_status status = statistics(cpu, call, &w);
+    float *dx = hkd_cpu_data(&call->grad[X]) + i * w->c;
+    #pragma omp simd
+    for (int64_t c = 0; c < w->c; c++) {
+        const float h = (x[c] - mean[c]) * r[c], g = gamma[c] * dy[c];
+        dx[c] = (add ? dx[c] : 0) + r[c] * (g - mean_g[c] - h * mean_gh[c]);
+    }
+}
+
+static void shared_gradients(float *row, const work *w, const hkd_call *call) {
+    const float *gamma = hkd_cpu_data(&call->in[GAMMA]);
+    const int64_t pixels = call->grad[X].buffer ? w->n * w->area : 0;
+    #pragma omp for
+    for (int64_t i = 0; i < w->n * w->blocks; i++) block_gradients(row, w, call, i / w->blocks, i % w->blocks);
+    #pragma omp for
+    for (int64_t i = 0; i < w->n * w->groups; i++) group_gradients(w, gamma, i / w->groups, i % w->groups);
+    #pragma omp for
+    for (int64_t i = 0; i < pixels; i++) pixel_gradient(row, w, call, i);
+}
+
+static void image_gradients(float *row, const work *w, const hkd_call *call, int64_t n) {
+    const float *gamma = hkd_cpu_data(&call->in[GAMMA]);
+    const int64_t pixels = call->grad[X].buffer ? w->area : 0;
+    for (int64_t b = 0; b < w->blocks; b++) block_gradients(row, w, call, n, b);
+    for (int64_t g = 0; g < w->groups; g++) group_gradients(w, gamma, n, g);
+    for (int64_t i = n * w->area; i < n * w->area + pixels; i++) pixel_gradient(row, w, call, i);
+}
+
+static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
+    float *dgamma = hkd_cpu_data(&call->grad[GAMMA]), *dbeta = hkd_cpu_data(&call->grad[BETA]);
+    work w;
+    const hkd_status status = begin(cpu, call, &w);
     if (status) return status;
-    #pragma omp parallel num_threads(cpu->threads) if (w.n * w.area * w.c > HKD_SMALL)
+    #pragma omp parallel num_threads(cpu->threads) if (w.large)
     {
         float *row = w.rows + hkd_cpu_thread() * w.c;
-        #pragma omp for
-        for (int64_t i = 0; i < w.n * w.blocks; i++) block_gradients(row, &w, call, i / w.blocks, i % w.blocks);
-        #pragma omp for
-        for (int64_t i = 0; i < w.n * w.groups; i++) group_gradients(&w, gamma, i / w.groups, i % w.groups);
-        #pragma omp for
-        for (int64_t i = 0; i < (dx ? w.n * w.area : 0); i++) {
-            const float *mean = image_row(&w, i / w.area, MEAN), *mean_g = image_row(&w, i / w.area, MEAN_G);
-            const float *r = image_row(&w, i / w.area, R), *mean_gh = image_row(&w, i / w.area, MEAN_GH);
-            const float *dy = upstream(row, &w, call, i);
-            for (int64_t c = 0; c < w.c; c++) {
-                const int64_t at = i * w.c + c;
-                const float h = (x[at] - mean[c]) * r[c], g = gamma[c] * dy[c];
-                dx[at] = (add ? dx[at] : 0) + r[c] * (g - mean_g[c] - h * mean_gh[c]);
+        if (w.together) {
+            shared_statistics(&w, call);
+            shared_gradients(row, &w, call);
+        } else {
+            #pragma omp for
+            for (int64_t n = 0; n < w.n; n++) {
+                image_statistics(&w, call, n);
+                image_gradients(row, &w, call, n);
             }
         }
     }

@@ -50,6 +50,8 @@ extern const hkd_cpu_op HKD_CPU(sum_squares);
 extern const hkd_cpu_op HKD_CPU(group_norm_silu);
 extern const hkd_cpu_op HKD_CPU(conv2d_add_channel);
 extern const hkd_cpu_op HKD_CPU(conv2d_add_scale);
+extern const hkd_cpu_op HKD_CPU(adam_ema);
+extern const hkd_cpu_op HKD_CPU(radam_ema);
 
 extern const hkd_cpu_op *const HKD_CPU(table)[];
 const hkd_cpu_op *const HKD_CPU(table)[] = {
@@ -102,5 +104,7 @@ const hkd_cpu_op *const HKD_CPU(table)[] = {
     &HKD_CPU(group_norm_silu),
     &HKD_CPU(conv2d_add_channel),
     &HKD_CPU(conv2d_add_scale),
+    &HKD_CPU(adam_ema),
+    &HKD_CPU(radam_ema),
     NULL,
 };

@@ -17,6 +17,19 @@ inline contract_places contract_places_of(const int n, const hkd_contract k) {
     return places;
 }
 
+// The vector of B whose columns begin at n. Columns that do not exist are read too, and dropped when C is written; under a
+// simulator that objects to reading what nobody wrote they are not (-DKEPT_LANES).
+inline vec contract_load(global const float *b, const int n, const hkd_contract k) {
+#ifdef KEPT_LANES
+    const contract_places places = contract_places_of(n, k);
+    float lane[WIDTH];
+    for (int i = 0; i < WIDTH; i++) lane[i] = places.at[i] >= 0 ? b[i] : 0.0f;
+    return vec_load(0, lane);
+#else
+    return vec_load(0, b);
+#endif
+}
+
 kernel void __attribute__((reqd_work_group_size(LANES, 1, 1)))
 contract(global float *c, global const float *a, global const float *b, global const float *bias, const hkd_contract k) {
     const int n = k.first_n + (int)get_global_id(0) * TILE_N, m = k.first_m + (int)get_group_id(1) * TILE_M;
@@ -42,7 +55,7 @@ contract(global float *c, global const float *a, global const float *b, global c
                 for (int r2 = 0; r2 < k.r2; r2++) {
                     vec x[TILE_V];
                     #pragma unroll
-                    for (int v = 0; v < TILE_V; v++) x[v] = vec_load(v, b_at);
+                    for (int v = 0; v < TILE_V; v++) x[v] = contract_load(b_at + v * WIDTH, n + v * WIDTH, k);
                     #pragma unroll
                     for (int i = 0; i < TILE_M; i++) {
                         const vec w = a_at[a_row[i]];

@@ -34,6 +34,12 @@ hkd_status hkd_device_backward(hkd_device *dev, const hkd_call *call) {
     return status ? status : dev->backward(dev, call);
 }
 
+void hkd_each(const hkd_device *dev, int64_t count, void (*part)(void *self, int64_t i), void *self) {
+    if (dev && dev->each) dev->each(dev, count, part, self);
+    else
+        for (int64_t i = 0; i < count; i++) part(self, i);
+}
+
 hkd_status hkd_tensor_new(hkd_device *dev, hkd_tensor *out, const hkd_shape *shape, hkd_role role) {
     *out = (hkd_tensor){*shape, NULL};
     return dev->alloc(dev, &out->buffer, dev->bytes(dev, shape, role), role);

@@ -44,11 +44,15 @@ typedef struct {
 struct hkd_device {
     const char *kind;              /* "ref", "cpu", "opencl" */
     char name[160];                /* what it runs on, for people */
-    bool separate_buffers;         /* one allocation per tensor (OpenCL), not slices of an arena */
+    int threads;                   /* of the host, for `each` */
+    /* Run the independent parts 0 .. count - 1 of a piece of work on the host's threads. NULL: there is one. */
+    void (*each)(const hkd_device *dev, int64_t count, void (*part)(void *self, int64_t i), void *self);
 
     size_t (*bytes)(const hkd_device *dev, const hkd_shape *shape, hkd_role role);
     hkd_status (*alloc)(hkd_device *dev, hkd_buffer **out, size_t bytes, hkd_role role);
     void (*release)(hkd_device *dev, hkd_buffer *buffer); /* NULL is fine */
+    /* A buffer that is part of another, which must outlive it; `at` is a multiple of 64. NULL: memory comes in pieces. */
+    hkd_status (*slice)(hkd_device *dev, hkd_buffer **out, hkd_buffer *whole, size_t at, size_t bytes);
     hkd_status (*upload)(hkd_device *dev, const hkd_tensor *to, const void *from, hkd_dtype type);
     hkd_status (*download)(hkd_device *dev, void *to, hkd_dtype type, const hkd_tensor *from);
     hkd_status (*fill)(hkd_device *dev, const hkd_tensor *to, double value);
@@ -65,6 +69,8 @@ struct hkd_device {
     /* Prepare the weights of this forward call once, for many runs of it: they keep only the form that it reads. Until the
      * weight is written again (which thaws it) other calls that read it fail. NULL: there is nothing to prepare. */
     hkd_status (*freeze)(hkd_device *dev, const hkd_call *call);
+    /* Bytes that a weight takes as it is now, prepared or not. NULL: `bytes` of its shape, always. */
+    size_t (*held)(const hkd_device *dev, const hkd_tensor *weight);
     /* The declaration of the algorithm that this call will run, by its shapes alone; NULL, or no function: element-wise. */
     const hkd_spread *(*spread)(const hkd_device *dev, const hkd_call *call);
     void (*close)(hkd_device *dev);
@@ -73,6 +79,9 @@ struct hkd_device {
 /* Check a call against its row (shapes, presence) and the device, then run it: the only way calls reach a device. */
 hkd_status hkd_device_forward(hkd_device *dev, const hkd_call *call);
 hkd_status hkd_device_backward(hkd_device *dev, const hkd_call *call);
+
+/* dev->each; one part after the other without it, and with dev NULL. */
+void hkd_each(const hkd_device *dev, int64_t count, void (*part)(void *self, int64_t i), void *self);
 
 /* A tensor with its own buffer. */
 hkd_status hkd_tensor_new(hkd_device *dev, hkd_tensor *out, const hkd_shape *shape, hkd_role role);

@@ -8,6 +8,7 @@
 
 struct hkd_buffer {
     double *data;
+    bool part; /* of another's */
 };
 
 static size_t bytes(const hkd_device *dev, const hkd_shape *shape, hkd_role role) {
@@ -24,14 +25,22 @@ static hkd_status alloc(hkd_device *dev, hkd_buffer **out, size_t size, hkd_role
         *out = NULL;
         return hkd_fail(HKD_RESOURCES, "ref: out of memory (%zu bytes asked for)", size);
     }
-    b->data = data;
+    *b = (hkd_buffer){data, false};
     *out = b;
+    return HKD_OK;
+}
+
+static hkd_status slice(hkd_device *dev, hkd_buffer **out, hkd_buffer *whole, size_t at, size_t size) {
+    (void)dev, (void)size;
+    *out = malloc(sizeof **out);
+    if (!*out) return hkd_fail(HKD_RESOURCES, "ref: out of memory");
+    **out = (hkd_buffer){whole->data + at / sizeof(double), true};
     return HKD_OK;
 }
 
 static void release(hkd_device *dev, hkd_buffer *b) {
     (void)dev;
-    if (b) free(b->data);
+    if (b && !b->part) free(b->data);
     free(b);
 }
 
@@ -96,11 +105,52 @@ static hkd_ref_call unpack(const hkd_call *call, hkd_shape *in_shape, hkd_shape 
     return c;
 }
 
+/* Threads stand around the plain functions, not in them: a call whose channels are made by rows of their own (convolution,
+ * linear layer) falls into calls for some channels of one image. */
+enum { CHANNELS = 16, MUCH = 1 << 20 }; /* MUCH: multiply-adds that are worth waking threads for */
+
+typedef struct {
+    const hkd_op *op;
+    const hkd_ref_call *whole;
+    int64_t parts; /* of an image */
+} cut;
+
+static bool can_be_cut(const hkd_op *op, const hkd_ref_call *c) {
+    const hkd_shape *x = &c->in_shape[0], *w = &c->in_shape[1];
+    if (!op->rows || c->out_shape[0].rank < 2 || w->dim[1] != x->dim[1]) return false; /* groups see other channels */
+    return c->out_shape[0].dim[1] > 0 && hkd_count(&c->out_shape[0]) * (hkd_count(w) / w->dim[0]) > MUCH;
+}
+
+static void run_part(void *self, int64_t i) {
+    const cut *t = self;
+    hkd_ref_call c = *t->whole;
+    hkd_shape in[HKD_MAX_IN], out = c.out_shape[0];
+    const int64_t n = i / t->parts, first = i % t->parts * CHANNELS, channels = out.dim[1];
+    const int64_t per_image = hkd_count(&out) / out.dim[0], rest = channels - first;
+    for (int k = 0; k < hkd_op_inputs(t->op); k++) {
+        in[k] = c.in_shape[k];
+        if (!(t->op->rows >> k & 1) || !c.in[k]) continue;
+        c.in[k] += first * (hkd_count(&in[k]) / channels);
+        in[k].dim[0] = rest < CHANNELS ? rest : CHANNELS;
+    }
+    c.in[0] += n * (hkd_count(&in[0]) / in[0].dim[0]);
+    c.out[0] += n * per_image + first * (per_image / channels);
+    in[0].dim[0] = out.dim[0] = 1;
+    out.dim[1] = rest < CHANNELS ? rest : CHANNELS;
+    c.in_shape = in;
+    c.out_shape = &out;
+    t->op->forward(&c);
+}
+
 static hkd_status forward(hkd_device *dev, const hkd_call *call) {
-    (void)dev;
     hkd_shape in[HKD_MAX_IN], out[HKD_MAX_OUT];
     const hkd_ref_call c = unpack(call, in, out);
-    call->op->forward(&c);
+    if (dev->threads > 1 && can_be_cut(call->op, &c)) {
+        cut t = {call->op, &c, (out[0].dim[1] + CHANNELS - 1) / CHANNELS};
+        hkd_each(dev, out[0].dim[0] * t.parts, run_part, &t);
+    } else {
+        call->op->forward(&c);
+    }
     return HKD_OK;
 }
 
@@ -121,7 +171,7 @@ hkd_status hkd_device_open_ref(hkd_device **out, const hkd_device_options *optio
     *out = dev;
     if (!dev) return hkd_fail(HKD_RESOURCES, "ref: out of memory");
     *dev = (hkd_device){
-        .kind = "ref", .name = "scalar reference, float64", .bytes = bytes, .alloc = alloc, .release = release,
+        .kind = "ref", .name = "scalar reference, float64", .bytes = bytes, .alloc = alloc, .release = release, .slice = slice,
         .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
         .workspace = workspace, .forward = forward, .backward = backward, .close = close_device,
     };

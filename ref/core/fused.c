@@ -7,7 +7,7 @@
 
 /* ---- the rows ---- */
 
-extern const hkd_op hkd_op_conv2d, hkd_op_group_norm;
+extern const hkd_op hkd_op_conv2d, hkd_op_group_norm, hkd_op_adam;
 
 static const char *norm_shape(hkd_shape *out, const hkd_shape *in, const double *p) {
     return hkd_op_group_norm.shape(out, in, p);
@@ -36,6 +36,7 @@ const hkd_op hkd_op_group_norm_silu = {
     .reads_in = 7, /* the normalised x is made again, not kept */
     .weights = 6,
     .in_place = 1,
+    .cheap = true,
     .shape = norm_shape,
 };
 
@@ -60,6 +61,25 @@ const hkd_op hkd_op_conv2d_add_scale = {
     .weights = 6,
     .shape = residual_shape,
 };
+
+static const char *step_shape(hkd_shape *out, const hkd_shape *in, const double *p) {
+    const char *wrong = hkd_op_adam.shape(out, in, p);
+    out[3] = in[4];
+    return !wrong && !hkd_same_shape(&in[0], &in[4]) ? "the average must have the shape of p" : wrong;
+}
+
+#define STEP_AND_AVERAGE(step) \
+    {.name = #step "+ema", \
+     .formula = "p, m, v by " #step "; then e' = decay e + (1 - decay) p'", \
+     .in = {"p", "m", "v", "g", "e"}, \
+     .out = {"p_new", "m_new", "v_new", "e_new"}, \
+     .param = {{"lr", 'r', 1e-3}, {"beta1", 'r', 0.9}, {"beta2", 'r', 0.999}, {"eps", 'r', 1e-8}, {"weight_decay", 'r', 0}, \
+               {"decoupled", 'i', 0}, {"t", 'i', 1}, {"decay", 'r', 0.9999}}, \
+     .no_grad = 31, \
+     .shape = step_shape}
+
+const hkd_op hkd_op_adam_ema = STEP_AND_AVERAGE(adam);
+const hkd_op hkd_op_radam_ema = STEP_AND_AVERAGE(radam);
 
 const hkd_fused hkd_fused_table[] = {
     {&hkd_op_group_norm_silu, {"group_norm", "silu"}},

@@ -18,6 +18,9 @@ typedef struct {
 
 extern const hkd_fused hkd_fused_table[]; /* ends with row NULL */
 
+/* Of the optimiser, not of programs: adam or radam, then ema on the new weights. */
+extern const hkd_op hkd_op_adam_ema, hkd_op_radam_ema;
+
 /* out = p with every chain replaced whose row the device supports, and whose inner results nobody else asks for. Variables
  * keep their numbers and stay p's; out->call is the caller's to free. dev NULL: nothing is replaced. */
 hkd_status hkd_fuse(hkd_program *out, const hkd_program *p, const hkd_device *dev, bool backward);

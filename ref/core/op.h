@@ -51,6 +51,8 @@ typedef struct hkd_op {
     unsigned reads_in, reads_out;             /* what backward reads, by bit; everything else is cheaper to recompute */
     unsigned weights;                         /* bit i: input i is a weight of the network (role HKD_WEIGHT) */
     unsigned in_place;                        /* bit i: output i may be written over input i of the same shape */
+    unsigned rows;                            /* bit i: each row of input i makes one channel of output 0, and no other */
+    bool cheap;                               /* a pass over memory: to make its result again costs less than to keep it */
     const char *not_exact;                    /* NULL, or why integers cannot make the result exact */
     /* Fill out[] from in[] and p; return NULL, or one line that says what the operator expects. */
     const char *(*shape)(hkd_shape *out, const hkd_shape *in, const double *p);

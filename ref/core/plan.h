@@ -1,12 +1,13 @@
 /* plan.h - a program made runnable on a device: backward calls, memory and order.
  *
- *     program  --fuse-->  calls  --record backward-->  steps  --lifetimes-->  slots (shared buffers)  --run-->  device
+ *     program  --fuse-->  calls  --record backward-->  steps  --lifetimes-->  places in memory  --run-->  device
  *
  * Chains of calls that the device offers as one row become one call (fused.h), but for traces. A step is one call. Backward
  * steps follow in reverse order; a variable used by several calls collects its gradient: the first to deliver writes, the
- * others accumulate. A variable lives from the step that makes it to the last step that reads it; variables whose lives do
- * not overlap share a slot. The weights and their gradients are not the plan's: they live in an hkd_weights that many plans
- * share. Weight gradients always accumulate (hkd_weights_zero_grad starts a step).
+ * others accumulate. What is cheap to compute is not kept for the way back, but made again there (remake.h). A variable lives
+ * from the step that makes it to the last step that reads it; variables whose lives do not overlap share memory (layout.h).
+ * The weights and their gradients are not the plan's: they live in an hkd_weights that many plans share. Weight gradients
+ * accumulate from run to run (hkd_weights_zero_grad starts a step).
  */
 #ifndef HKD_PLAN_H
 #define HKD_PLAN_H
@@ -45,15 +46,15 @@ hkd_status hkd_plan_backward(hkd_plan *plan);
 
 /* Prepare the weights for many forward runs of this plan, e.g. sampling (see hkd_device.freeze): faster, most of all with small
  * batches. The weights' raw values are gone until they are written again, so backward, saving and other plans that read them in
- * another way fail. */
-hkd_status hkd_plan_freeze(hkd_plan *plan);
+ * another way fail. A dry plan will do. */
+hkd_status hkd_plan_freeze(hkd_plan *plan, const hkd_weight *only); /* NULL: all of them */
 
 /* Run forward (and backward) again, looking at every result: names the first call that makes a value that is not finite.
  * *op stays NULL when all are finite. */
 hkd_status hkd_plan_find_nonfinite(hkd_plan *plan, const char **op, const char **name);
 
-size_t hkd_plan_bytes(const hkd_plan *plan);     /* memory of all slots */
-size_t hkd_plan_largest(const hkd_plan *plan);   /* of the largest slot, or of the largest part of the scratch */
+size_t hkd_plan_bytes(const hkd_plan *plan);     /* memory of all variables */
+size_t hkd_plan_largest(const hkd_plan *plan);   /* of it in one piece, or of the scratch */
 size_t hkd_plan_workspace(const hkd_plan *plan); /* scratch that all steps share */
 
 #endif

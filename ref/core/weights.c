@@ -56,8 +56,8 @@ hkd_status hkd_weights_need_grad(hkd_weights *w) {
 hkd_status hkd_weights_zero_grad(hkd_weights *w) {
     hkd_status status = HKD_OK;
     for (int i = 0; i < w->count && !status; i++) {
-        const hkd_weight *item = &w->item[i];
-        if (item->grad.buffer) status = w->dev->fill(w->dev, &item->grad, 0);
+        hkd_weight *item = &w->item[i];
+        item->no_grad_yet = true;
         for (int k = 0; k < item->more_count && !status; k++) status = w->dev->fill(w->dev, &item->more[k], 0);
     }
     return status;
@@ -65,13 +65,16 @@ hkd_status hkd_weights_zero_grad(hkd_weights *w) {
 
 hkd_status hkd_weights_collect_grad(hkd_weights *w) {
     hkd_status status = HKD_OK;
-    for (int i = 0; i < w->count; i++)
+    for (int i = 0; i < w->count && !status; i++) {
+        if (w->item[i].no_grad_yet && w->item[i].grad.buffer) status = w->dev->fill(w->dev, &w->item[i].grad, 0);
+        w->item[i].no_grad_yet = false;
         for (int k = 0; k < w->item[i].more_count && !status; k++) {
             const hkd_tensor grad = w->item[i].grad;
             const hkd_call add = {.op = hkd_find_op("add"), .in = {grad, w->item[i].more[k]}, .out = {grad}};
             status = hkd_device_forward(w->dev, &add);
             if (!status) status = w->dev->fill(w->dev, &w->item[i].more[k], 0);
         }
+    }
     return status;
 }
 

@@ -16,19 +16,39 @@ hkd_status hkd_model_file_config(hkd_config *out, const hkd_safetensors *st) {
     return hkd_config_from_json(out, config, !strcmp(kind, "hkd"), where);
 }
 
-static hkd_status read_weight(hkd_model *m, const hkd_weight *w, const hkd_safetensors *st, const hkd_safetensor *t) {
+/* Where the weights of a model come from. */
+typedef struct {
+    hkd_model *m;
+    const hkd_safetensors *st;
+    const char *prefix;
+    bool start_operators; /* at 0, where the file has none */
+} origin;
+
+static hkd_status read_tensor(const origin *from, const hkd_weight *w, const hkd_safetensor *t) {
     hkd_shape shape;
-    hkd_status status = hkd_safetensors_shape(&shape, st, t);
+    hkd_device *dev = from->m->dev;
+    hkd_status status = hkd_safetensors_shape(&shape, from->st, t);
     if (status) return status;
     if (!hkd_same_shape(&shape, &w->value.shape))
-        return hkd_fail(HKD_BAD_FILE, "%s: '%s' has another shape than hkd.config asks for", hkd_file_name(st->file), t->name);
-    const hkd_dtype type = strcmp(m->dev->kind, "ref") ? HKD_F32 : HKD_F64;
-    void *values = malloc((size_t)hkd_count(&shape) * sizeof(double) + 1);
+        return hkd_fail(HKD_BAD_FILE, "%s: '%s' has another shape than hkd.config asks for", hkd_file_name(from->st->file),
+                        t->name);
+    const hkd_dtype type = strcmp(dev->kind, "ref") ? HKD_F32 : HKD_F64;
+    void *values = malloc((size_t)hkd_count(&shape) * (type == HKD_F32 ? sizeof(float) : sizeof(double)) + 1);
     if (!values) return hkd_fail(HKD_RESOURCES, "out of memory while reading '%s'", t->name);
-    status = hkd_safetensors_read(st, t, values, type);
-    if (!status) status = m->dev->upload(m->dev, &w->value, values, type);
+    status = hkd_safetensors_read(from->st, t, values, type);
+    if (!status) status = dev->upload(dev, &w->value, values, type);
     free(values);
     return status;
+}
+
+static hkd_status read_weight(void *self, hkd_weight *w) {
+    const origin *from = self;
+    char name[256];
+    snprintf(name, sizeof name, "%s%s", from->prefix, w->name);
+    const hkd_safetensor *t = hkd_safetensors_find(from->st, name);
+    if (t) return read_tensor(from, w, t);
+    if (from->start_operators && !strncmp(w->name, "koopman.", 8)) return from->m->dev->fill(from->m->dev, &w->value, 0);
+    return hkd_fail(HKD_BAD_FILE, "%s: tensor '%s' is missing", hkd_file_name(from->st->file), name);
 }
 
 /* Tensors of the file that no weight of the model claims: buffers of constant filters are known, others contradict the
@@ -47,17 +67,19 @@ static hkd_status refuse_strangers(const hkd_model *m, const hkd_safetensors *st
 }
 
 hkd_status hkd_model_file_weights(hkd_model *m, const hkd_safetensors *st, const char *prefix, bool start_operators) {
-    char name[256];
+    origin from = {m, st, prefix, start_operators};
     for (int i = 0; i < m->weights->count; i++) {
-        const hkd_weight *w = &m->weights->item[i];
-        snprintf(name, sizeof name, "%s%s", prefix, w->name);
-        const hkd_safetensor *t = hkd_safetensors_find(st, name);
-        const bool new_operator = !t && start_operators && !strncmp(w->name, "koopman.", 8);
-        if (!t && !new_operator) return hkd_fail(HKD_BAD_FILE, "%s: tensor '%s' is missing", hkd_file_name(st->file), name);
-        const hkd_status status = t ? read_weight(m, w, st, t) : m->dev->fill(m->dev, &w->value, 0);
+        const hkd_status status = read_weight(&from, &m->weights->item[i]);
         if (status) return status;
     }
     return refuse_strangers(m, st, prefix);
+}
+
+static hkd_status weights_of_file(hkd_model *m, const hkd_safetensors *st, bool prepared) {
+    origin from = {m, st, "", false};
+    if (!prepared) return hkd_model_file_weights(m, st, "", false);
+    const hkd_status status = hkd_model_prepare(m, read_weight, &from);
+    return status ? status : refuse_strangers(m, st, "");
 }
 
 /* A configuration that no network can have is the file's fault. */
@@ -69,7 +91,7 @@ static hkd_status network_of_file(hkd_model **out, const hkd_config *config, con
     return hkd_fail(HKD_BAD_FILE, "%s: hkd.config describes no network: %s", path, reason);
 }
 
-hkd_status hkd_model_load(hkd_model **out, const char *path, hkd_device *dev) {
+static hkd_status load(hkd_model **out, const char *path, hkd_device *dev, bool prepared) {
     hkd_safetensors *st;
     hkd_config config;
     *out = NULL;
@@ -77,7 +99,7 @@ hkd_status hkd_model_load(hkd_model **out, const char *path, hkd_device *dev) {
     if (status) return status;
     status = hkd_model_file_config(&config, st);
     if (!status) status = network_of_file(out, &config, path, dev);
-    if (!status) status = hkd_model_file_weights(*out, st, "", false);
+    if (!status) status = weights_of_file(*out, st, prepared);
     hkd_safetensors_close(st);
     if (status) {
         hkd_model_free(*out);
@@ -85,6 +107,9 @@ hkd_status hkd_model_load(hkd_model **out, const char *path, hkd_device *dev) {
     }
     return status;
 }
+
+hkd_status hkd_model_load(hkd_model **out, const char *path, hkd_device *dev) { return load(out, path, dev, false); }
+hkd_status hkd_model_load_prepared(hkd_model **out, const char *path, hkd_device *dev) { return load(out, path, dev, true); }
 
 /* ---- saving ---- */
 

@@ -11,6 +11,9 @@
 hkd_status hkd_model_save(const hkd_model *m, const hkd_tensor *values, const char *path, const hkd_metadata *more,
                           size_t more_count);
 
+/* hkd_model_load for who only samples: every weight goes from the file straight into the form that forward passes read. */
+hkd_status hkd_model_load_prepared(hkd_model **out, const char *path, hkd_device *dev);
+
 /* The pieces, for files that hold a model among other things. */
 hkd_status hkd_model_file_config(hkd_config *out, const hkd_safetensors *st);
 /* Read every weight from the tensor PREFIX + name. Operators that the file lacks become 0 when `start_operators` is set: a

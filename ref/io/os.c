@@ -349,9 +349,10 @@ static bool own_path(char *path, size_t size) {
     return true;
 }
 
-void hkd_default_environment(const char *name, const char *value, char **argv) {
+void hkd_set_wait_policy(char **argv) {
     char path[4096];
-    if (getenv(name) || setenv(name, value, 1) || !own_path(path, sizeof path)) return;
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
+    if (setenv("GOMP_SPINCOUNT", "1500", 0) || !own_path(path, sizeof path)) return; /* libgomp: it outranks the policy */
     execv(path, argv); /* returns only when it failed */
 }
 

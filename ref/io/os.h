@@ -57,9 +57,11 @@ char *hkd_path_join(const char *dir, const char *name);
 
 /* ---- the process ------------------------------------------------------------------------------------------------------ */
 
-/* Give an environment variable a value unless it has one, and start the program anew with it: for what libraries read before
- * main begins. Returns when there is nothing to do, or when the system cannot do it. */
-void hkd_default_environment(const char *name, const char *value, char **argv);
+/* How OpenMP's threads wait for each other, which its library reads before main begins: they spin for about as long as it takes
+ * to wake one, tens of microseconds, then sleep. Never to spin makes a pass of many small operators a third slower; to spin on
+ * doubles its time when a neighbour has one of the cores. Sets the environment, unless OMP_WAIT_POLICY is there, and starts the
+ * program anew; returns when there is nothing to do, or when the system cannot do it. */
+void hkd_set_wait_policy(char **argv);
 /* Run this program's file once more, in a process of its own, as words[0] with the words after it (ends with NULL), and wait.
  * *out: what it wrote to stdout, freed by the caller. An error unless it ends with code 0. */
 hkd_status hkd_run_again(char **out, const char *const *words);

@@ -191,6 +191,13 @@ static hkd_status open_shard(hkd_trajectories *t, folder *f, const char *path) {
     return status;
 }
 
+/* A run that was killed leaves "000003.safetensors.PID-0.tmp", whole or not: that is no shard. */
+static bool is_shard(const char *name) {
+    static const char end[] = ".safetensors";
+    const size_t length = strlen(name);
+    return length >= sizeof end && !strcmp(name + length - (sizeof end - 1), end);
+}
+
 hkd_status hkd_trajectories_open(hkd_trajectories *out, const char *dir) {
     char **names = NULL;
     size_t count = 0;
@@ -206,7 +213,7 @@ hkd_status hkd_trajectories_open(hkd_trajectories *out, const char *dir) {
     }
     out->context = f;
     for (size_t i = 0; i < count && !status; i++) {
-        char *path = strstr(names[i], ".safetensors") ? hkd_path_join(dir, names[i]) : NULL;
+        char *path = is_shard(names[i]) ? hkd_path_join(dir, names[i]) : NULL;
         if (path) status = open_shard(out, f, path);
         free(path);
     }

@@ -235,7 +235,7 @@ static hkd_status plan_for(hkd_model *m, struct hkd_model_plan **out, const hkd_
     }
     hkd_status status = gradient ? hkd_weights_need_grad(m->weights) : HKD_OK;
     if (!status) status = hkd_plan_new(&p->plan, p->program, m->weights, &(hkd_plan_options){.backward = gradient});
-    if (!status && m->frozen && !gradient) status = hkd_plan_freeze(p->plan);
+    if (!status && m->frozen && !gradient) status = hkd_plan_freeze(p->plan, NULL);
     if (status) {
         free_plan(p);
         return status;
@@ -244,6 +244,21 @@ static hkd_status plan_for(hkd_model *m, struct hkd_model_plan **out, const hkd_
     m->plans = p;
     *out = p;
     return HKD_OK;
+}
+
+hkd_status hkd_model_prepare(hkd_model *m, hkd_status (*load)(void *self, hkd_weight *w), void *self) {
+    hkd_program *p = hkd_model_program(&m->config, &(hkd_model_options){.n = 1});
+    hkd_plan *plan = NULL;
+    hkd_status status = p ? hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.dry = true})
+                          : hkd_fail(HKD_RESOURCES, "out of memory for a plan of the network");
+    for (int i = 0; i < m->weights->count && !status; i++) {
+        status = load ? load(self, &m->weights->item[i]) : HKD_OK;
+        if (!status) status = hkd_plan_freeze(plan, &m->weights->item[i]);
+    }
+    m->frozen = true;
+    hkd_plan_free(plan);
+    hkd_program_free(p);
+    return status;
 }
 
 /* ---- runs ---- */
@@ -351,6 +366,22 @@ hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x
         if (!status) status = hkd_plan_backward(s.p->plan);
         if (!status) status = get(&s, grad_x, size, hkd_plan_grad(s.p->plan, hkd_find_var(s.p->program, "x")));
     }
+    return status;
+}
+
+hkd_status hkd_model_run_traced(hkd_model *m, const hkd_model_input *in, bool as_run, hkd_model_look *look, void *self) {
+    const hkd_model_options o = {.run = HKD_RUN_WHOLE, .n = in->n, .augment = in->augment_labels != NULL};
+    struct hkd_model_plan once = {.program = hkd_model_program(&m->config, &o)};
+    const pass s = {.m = m, .p = &once, .n = in->n};
+    const hkd_plan_options how = {.trace = true, .as_run = as_run};
+    hkd_status status = once.program ? hkd_program_status(once.program) : hkd_fail(HKD_RESOURCES, "out of memory for a trace");
+    if (!status) status = hkd_plan_new(&once.plan, once.program, m->weights, &how);
+    if (!status) status = put_scalars(&s, in);
+    if (!status) status = put(&s, "x", in->x);
+    if (!status) status = hkd_plan_forward(once.plan);
+    if (!status) status = look(self, hkd_plan_program(once.plan), once.plan);
+    hkd_plan_free(once.plan);
+    hkd_program_free(once.program);
     return status;
 }
 

@@ -47,12 +47,16 @@ struct hkd_model {
     hkd_device *dev;      /* not owned */
     hkd_weights *weights;
     int64_t batch;        /* most images in one pass; larger requests are split. Less once a pass found no memory. */
-    bool frozen;          /* set by who only samples, with weights in place: see hkd_plan_freeze */
+    bool frozen;          /* weights are prepared for forward passes (hkd_plan_freeze): for who only samples */
     struct hkd_model_plan *plans;
 };
 
 /* The config is checked; weights are allocated but undefined until loaded or initialised. */
 hkd_status hkd_model_new(hkd_model **out, const hkd_config *c, hkd_device *dev);
+
+/* Prepare the weights now, one after the other: `load` (NULL: they are there) brings the raw values of one, which then keeps
+ * but the form that forward passes read. */
+hkd_status hkd_model_prepare(hkd_model *m, hkd_status (*load)(void *self, hkd_weight *w), void *self);
 
 /* The gradient of sum(grad_d * d): grad_x [n, C, R, R] (may be NULL) is written, the weights' gradients accumulate:
  * hkd_weights_zero_grad goes before the first of such calls, hkd_weights_collect_grad after the last. */
@@ -67,6 +71,11 @@ int64_t hkd_smaller_pass(int64_t n, bool gradient);
  * gradients are overwritten by what is of no use to anyone: not during training. */
 hkd_status hkd_model_decode_gradient(hkd_model *m, double *const *grad_z, const double *grad_d, const double *const *z,
                                      const hkd_model_input *in);
+
+/* Denoise in->n images in one pass in which every variable keeps its memory, and let someone look at it; call by call, or
+ * (as_run) as the device runs it, chains fused. Variables are those of `p`; weights are the model's. */
+typedef hkd_status hkd_model_look(void *self, const hkd_program *p, const hkd_plan *plan);
+hkd_status hkd_model_run_traced(hkd_model *m, const hkd_model_input *in, bool as_run, hkd_model_look *look, void *self);
 
 /* The operator that moves latent i (in the order of hkd_model_encode): its weight's name, or NULL when it stays as it is. */
 const char *hkd_model_operator(const hkd_config *c, int latent, char *name, size_t size);

@@ -76,6 +76,7 @@ const hkd_op hkd_op_concat = {
     .source = "EDM (Karras et al. 2022), network",
     .in = {"a", "b"},
     .out = {"y"},
+    .cheap = true,
     .shape = shape,
     .forward = forward,
     .backward = backward,

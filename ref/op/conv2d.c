@@ -169,6 +169,7 @@ const hkd_op hkd_op_conv2d = {
     .param = {{"stride", 'i', 1}, {"pad_h", 'i', 0}, {"pad_w", 'i', 0}, {"groups", 'i', 1}},
     .reads_in = 1 << X | 1 << W,
     .weights = 1 << W | 1 << B,
+    .rows = 1 << W | 1 << B,
     .shape = shape,
     .forward = forward,
     .backward = backward,

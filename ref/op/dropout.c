@@ -87,6 +87,7 @@ const hkd_op hkd_op_dropout = {
     .out = {"y"},
     .param = {{"p", 'r', 0}, {"seed_lo", 'i', 0}, {"seed_hi", 'i', 0}, {"first_index", 'i', 0}, {"draw", 'i', 0}},
     .in_place = 1 << 0,
+    .cheap = true,
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -168,6 +168,7 @@ const hkd_op hkd_op_koopman_evolve = {
     .weights = 1 << A,
     .in_place = 1 << 0,
     .not_exact = "exp, sin and cos of anything but 0 are irrational",
+    .cheap = true,
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -104,6 +104,7 @@ const hkd_op hkd_op_linear = {
     .out = {"y"},
     .reads_in = 1 << X | 1 << W,
     .weights = 1 << W | 1 << B,
+    .rows = 1 << W | 1 << B,
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -141,6 +141,7 @@ const hkd_op hkd_op_resample2d = {
     .in = {"x"},
     .out = {"y"},
     .param = {{"mode", 'i', 0}, {"taps", 'i', 2}, {"pad", 'i', -1}},
+    .cheap = true,
     .shape = shape,
     .forward = forward,
     .backward = backward,

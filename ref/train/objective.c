@@ -77,24 +77,42 @@ static hkd_status augment(hkd_train_batch *b, const hkd_edm_objective *o, const 
     return hkd_augment_apply(y, y, c->img_channels, c->img_resolution, c->img_resolution, &a);
 }
 
-hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first) {
+typedef struct {
+    const hkd_edm_objective *o;
+    const hkd_config *c;
+    hkd_train_batch *b;
+    int64_t first;
+} filling;
+
+/* Picture i is mirrored, gets its noise level and its noise. */
+static void add_noise(void *self, int64_t i) {
+    const filling *f = self;
+    const hkd_train_batch *b = f->b;
+    const uint32_t index = (uint32_t)(f->first + i);
+    const uint64_t seed = f->o->seed;
+    const hkd_stream level = {seed, HKD_FOR_NOISE_LEVEL, index, 0}, noise = {seed, HKD_FOR_TRAIN_NOISE, index, 0};
+    const hkd_stream flip = {seed, HKD_FOR_AUGMENT, index, 0};
+    double *x = b->x + i * b->size, *y = b->target + i * b->size;
+    if (f->o->xflip && hkd_random_word(&flip, 0) >> 31) mirror(y, f->c);
+    b->sigma[i] = (double)(float)hkd_exp(f->o->p_mean + f->o->p_std * hkd_random_normal(&level, 0));
+    hkd_random_normals(x, 0, b->size, &noise);
+    for (int64_t k = 0; k < b->size; k++) x[k] = y[k] + b->sigma[i] * x[k];
+    b->weight[i] = 1 / (double)b->n;
+    b->dt[i] = 0;
+}
+
+hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first,
+                        const hkd_device *dev) {
+    filling f = {o, c, b, first};
     for (int64_t i = 0; i < b->n; i++) {
-        const uint32_t index = (uint32_t)(first + i);
-        const hkd_stream level = {o->seed, HKD_FOR_NOISE_LEVEL, index, 0}, noise = {o->seed, HKD_FOR_TRAIN_NOISE, index, 0};
-        const hkd_stream flip = {o->seed, HKD_FOR_AUGMENT, index, 0};
-        double *x = b->x + i * b->size, *y = b->target + i * b->size;
+        double *y = b->target + i * b->size;
         int label = -1;
         hkd_status status = o->images->get(o->images, hkd_shuffled(o->images->count, first + i, o->seed), y, &label);
         if (!status) status = set_label(b, c, i, label);
-        if (!status && o->augment > 0) status = augment(b, o, c, i, index);
+        if (!status && o->augment > 0) status = augment(b, o, c, i, (uint32_t)(first + i));
         if (status) return status;
-        if (o->xflip && hkd_random_word(&flip, 0) >> 31) mirror(y, c);
-        b->sigma[i] = (double)(float)hkd_exp(o->p_mean + o->p_std * hkd_random_normal(&level, 0));
-        hkd_random_normals(x, 0, b->size, &noise);
-        for (int64_t k = 0; k < b->size; k++) x[k] = y[k] + b->sigma[i] * x[k];
-        b->weight[i] = 1 / (double)b->n;
-        b->dt[i] = 0;
     }
+    hkd_each(dev, b->n, add_noise, &f);
     return HKD_OK;
 }
 

@@ -3,6 +3,7 @@
 #define HKD_OBJECTIVE_H
 
 #include "config.h"
+#include "device.h"
 
 /* Pictures with values in [-1, 1], by number. */
 typedef struct hkd_images {
@@ -48,7 +49,9 @@ typedef struct {
     double augment;       /* probability of each of EDM's augmentations (augment.h), told to the network; 0: none */
     uint64_t seed;
 } hkd_edm_objective;
-hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first);
+/* Noise is drawn on the threads of `dev`; NULL: one after the other. */
+hkd_status hkd_edm_fill(const hkd_edm_objective *o, const hkd_config *c, hkd_train_batch *b, int64_t first,
+                        const hkd_device *dev);
 
 /* A second distance beside the squared error, usually a network's. The training loop knows no other network than the model. */
 typedef struct hkd_perceptual {

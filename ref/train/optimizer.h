@@ -8,15 +8,16 @@ typedef struct {
     bool radam;                              /* RAdam instead of Adam */
     double beta1, beta2, eps, weight_decay;
     double clip;                             /* largest norm of the whole gradient; 0: no clipping */
+    bool no_average;                         /* the average is the weights themselves, and takes no memory */
 } hkd_optimizer_settings;
 
-#define HKD_OPTIMIZER_DEFAULT ((hkd_optimizer_settings){false, 0.9, 0.999, 1e-8, 0, 0})
+#define HKD_OPTIMIZER_DEFAULT ((hkd_optimizer_settings){false, 0.9, 0.999, 1e-8, 0, 0, false})
 
 typedef struct {
     hkd_weights *weights;                    /* not owned */
     hkd_optimizer_settings settings;
     hkd_tensor *m, *v, *ema;                 /* one per weight; buffers NULL for weights that are not trained */
-    hkd_tensor square;                       /* [1], for the gradient's norm */
+    hkd_tensor square, joined[2];            /* [1, 1] and [1, weights], for the gradient's norm */
     int64_t steps;                           /* taken so far */
 } hkd_optimizer;
 

@@ -71,8 +71,9 @@ hkd_status hkd_trainer_new(hkd_trainer **out, hkd_model *model, const hkd_train_
     hkd_trainer *t = calloc(1, sizeof *t);
     if (!t) return hkd_fail(HKD_RESOURCES, "out of memory for training");
     *t = (hkd_trainer){.model = model, .settings = *settings};
+    t->settings.optimizer.no_average = settings->average.half_life <= 0;
     status = hkd_train_batch_new(&t->batch, &model->config, settings->batch * samples_per_image(settings));
-    if (!status) status = hkd_optimizer_new(&t->optimizer, model->weights, &settings->optimizer);
+    if (!status) status = hkd_optimizer_new(&t->optimizer, model->weights, &t->settings.optimizer);
     if (!status) status = plan_in_room(t);
     if (!status && model->config.dropout > 0) {
         const uint64_t seed = settings->hkd ? settings->hkd->seed : settings->edm->seed;
@@ -187,7 +188,7 @@ hkd_status hkd_trainer_step(hkd_trainer *t, hkd_train_row *row) {
     double *l = calloc((size_t)t->batch->n, sizeof *l);
     if (!l) return hkd_fail(HKD_RESOURCES, "out of memory for training");
     hkd_status status = s->hkd ? hkd_hkd_fill(s->hkd, &t->model->config, t->batch, t->images)
-                               : hkd_edm_fill(s->edm, &t->model->config, t->batch, t->images);
+                               : hkd_edm_fill(s->edm, &t->model->config, t->batch, t->images, t->model->dev);
     if (!status) status = hkd_weights_zero_grad(t->model->weights);
     for (int64_t at = 0; at < t->batch->n && !status; at += s->micro_batch) status = pass(t, l, at);
     if (!status) status = hkd_weights_collect_grad(t->model->weights);
