@@ -301,8 +301,9 @@ static bool on_reference(golden *g) {
 }
 
 /* ---- every other device against the reference: for each tensor at most twice what the cpu's plain build is off (--math fast:
- * eight times), plus eight roundings. Many gradients have four or eight numbers, or are sums that nearly vanish: how far one of
- * them is off for one input is a draw of chance, on plain as on any device. So both sides are means over draws. ---- */
+ * eight times), plus eight roundings. Many gradients have four or eight numbers, or are sums that nearly vanish: how far one
+ * of them is off for one input is a draw of chance, on plain as on any device. So both sides of the rule are means over draws.
+ * ---- */
 
 static double error_of(const golden *g, const hkd_recording *runs, int i) {
     const hkd_recorded *y = &g->run[0].item[i];
@@ -319,7 +320,7 @@ static void on_device(const golden *g, const hkd_recording *plain, hkd_device *d
     if (run_on(got, g, m, label))
         for (int i = 0; i < got[0].count; i++) {
             const double error = error_of(g, got, i), allowed = factor * error_of(g, plain, i) + 8.0 / 16777216;
-            CHECK(error <= allowed, "%s on %s: %s differs by %.3g of its largest value from the reference (allowed %.3g)",
+            CHECK(error <= allowed, "%s on %s: %s differs from the reference by %.3g of its largest value (allowed %.3g)",
                   g->name, label, g->run[0].item[i].name, error, allowed);
         }
     free_draws(got);

@@ -91,11 +91,12 @@ static void demo(const char *data, const char *out, int channels, int side, int 
 
 void test_verb_demo(void) {
     char data[512], out[512];
-    snprintf(data, sizeof data, "%s", scratch("t10k-images-idx3-ubyte"));
+    CHECK(!hkd_make_directory(scratch("demo_sets")), "%s", hkd_last_error());
+    snprintf(data, sizeof data, "%s", scratch("demo_sets/t10k-images-idx3-ubyte"));
     snprintf(out, sizeof out, "%s", scratch("demo/idx"));
     idx(data);
     demo(data, out, 1, 8, 1);
-    snprintf(data, sizeof data, "%s", scratch("own_pictures"));
+    snprintf(data, sizeof data, "%s", scratch("demo_sets/folder"));
     snprintf(out, sizeof out, "%s", scratch("demo/folder"));
     folder(data);
     demo(data, out, 3, 6, 2);
@@ -105,7 +106,7 @@ void test_verb_demo(void) {
         test_skip("demo on CIFAR-10's size", "takes a minute, HKD_FULL=1 runs it");
         return;
     }
-    snprintf(data, sizeof data, "%s", scratch("data_batch_1.bin"));
+    snprintf(data, sizeof data, "%s", scratch("demo_sets/data_batch_1.bin"));
     snprintf(out, sizeof out, "%s", scratch("demo/cifar"));
     cifar(data);
     demo(data, out, 3, 32, 1);
