@@ -1,6 +1,6 @@
 /* Whole runs on OpenCL as a user makes them, on a tiny network: sample, denoise with gradients, edit, trajectory and train come
- * out as on the reference, within what DESIGN's rule for networks allows, and twice the same; on the way nothing visits the host,
- * nothing is written outside of its buffer, and nothing is computed elsewhere. */
+ * out as on the reference, within what DESIGN's rule for networks allows, and twice the same; on the way nothing visits the
+ * host, nothing is written outside of its buffer, and nothing is computed elsewhere. */
 #ifdef HKD_OPENCL
 #include "cost.h"
 #include "guards.h"

@@ -14,7 +14,8 @@ double hkd_ema_decay(const hkd_average *a, double batch, double images) {
 /* Room for the squares of the gradients, which leave the device together. */
 static hkd_status allocate_norm(hkd_optimizer *o) {
     hkd_device *dev = o->weights->dev;
-    const hkd_shape one = hkd_shape_of(2, (int64_t)1, (int64_t)1), all = hkd_shape_of(2, (int64_t)1, (int64_t)o->weights->count);
+    const hkd_shape one = hkd_shape_of(2, (int64_t)1, (int64_t)1);
+    const hkd_shape all = hkd_shape_of(2, (int64_t)1, (int64_t)o->weights->count);
     hkd_status status = hkd_tensor_new(dev, &o->square, &one, HKD_STATE);
     for (int k = 0; k < 2 && !status; k++) status = hkd_tensor_new(dev, &o->joined[k], &all, HKD_STATE);
     return status;
