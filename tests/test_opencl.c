@@ -27,6 +27,9 @@ static const op_case more[] = {
     {"conv2d", "2x5x6x6 w5x1x3x3 -", "pad_h=1 pad_w=1 groups=5", false},
     {"conv2d", "0x3x4x4 w2x3x3x3 w2", "pad_h=1 pad_w=1", false},
     {"conv2d", "1x3x1x1 w2x3x1x1 w2", "pad_h=3 pad_w=0", false},
+    {"conv2d", "3x5x4x16 w9x5x3x3 w9", "pad_h=1 pad_w=1", false}, /* rows of whole vectors, in both profiles */
+    {"conv2d", "2x6x5x32 w8x3x3x3 w8", "pad_h=1 pad_w=1 groups=2", false},
+    {"conv2d", "1x4x3x16 w5x4x3x1 -", "pad_h=2", false},
     {"linear", "9x300 w10x300 w10", NULL, false},
     {"linear", "45x37 w41x37 w41", NULL, false},
     {"linear", "270x9 w261x9 w261", NULL, false},

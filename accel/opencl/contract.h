@@ -3,7 +3,7 @@
 //   C[z][m][n] (+)= bias + sum over r0, r1, r2 of  A[z][m][r0][r1][r2] B[z][r0][r1][r2][n]
 //
 // Each index moves through each array by a step of its own, which may be 0 or negative; only n is contiguous in B, all of it or
-// each run of n0. A 3x3 convolution is r = (channel, tap row, tap column) on a padded picture, a matrix product is r = (0, 0, k).
+// each run of n0. A 3x3 convolution is r = (channel, tap row, tap column) on a padded picture, a product is r = (0, 0, k).
 #ifndef HKD_CONTRACT_H
 #define HKD_CONTRACT_H
 

@@ -6,7 +6,8 @@ kernel void conv2d_pad(global float *to, global const float *from, const int row
                        const int c, const int h, const int w, const int step, const int top, const int left) {
     const run r = run_of(w);
     if (r.row >= rows) return;
-    const int plane = r.row / h_to, row = r.row - plane * h_to, i = row - top, channel = plane / n, image = plane - channel * n;
+    const int plane = r.row / h_to, row = r.row - plane * h_to, i = row - top;
+    const int channel = plane / n, image = plane - channel * n;
     to += channel * step + (image * h_to + row) * w_to;
     from += ((image * c + channel) * h + clamp(i, 0, h - 1)) * w;
     const vec v = i >= 0 && i < h ? row_part(from, r.at, w, 0.0f) : (vec)0.0f;
@@ -16,8 +17,9 @@ kernel void conv2d_pad(global float *to, global const float *from, const int row
 }
 
 // The same with pixels `spread` apart, and perhaps beyond the border of `to`.
-kernel void conv2d_spread(global float *to, global const float *from, const int rows, const int w_to, const int h_to, const int n,
-                       const int c, const int h, const int w, const int step, const int top, const int left, const int spread) {
+kernel void conv2d_spread(global float *to, global const float *from, const int rows, const int w_to, const int h_to,
+                          const int n, const int c, const int h, const int w, const int step, const int top, const int left,
+                          const int spread) {
     const run r = run_of(w_to);
     if (r.row >= rows) return;
     const int plane = r.row / h_to, i = r.row - plane * h_to - top, channel = plane / n, image = plane - channel * n;

@@ -30,7 +30,8 @@ static const hkd_cl_way *standard_way(const hkd_cl *cl) {
 /* ---- choices ---- */
 
 static void key_of(int key[HKD_CL_KEY], const hkd_contract *k) {
-    const int layout = (k->a_m == 1) | (k->c_n0 == 1) << 1 | (k->c_m == 1) << 2 | (k->n0_used < k->n0) << 3 | (k->b_n1 != 0) << 4;
+    const int layout = (k->a_m == 1) | (k->c_n0 == 1) << 1 | (k->c_m == 1) << 2 | (k->n0_used < k->n0) << 3 |
+                       (k->b_n1 != 0) << 4;
     const int all[HKD_CL_KEY] = {k->m, k->n, k->z0 * k->z1, k->r0, k->r1, k->r2, k->group, layout};
     memcpy(key, all, sizeof all);
 }
@@ -166,8 +167,8 @@ static int64_t column_of_b(const hkd_contract *k, int64_t n) {
     return k->b_n1 ? n % k->n0 + n / k->n0 % k->n1 * k->b_n1 + n / ((int64_t)k->n0 * k->n1) * k->b_n2 : n;
 }
 static size_t b_extent(const hkd_contract *k) {
-    return (size_t)(k->b + column_of_b(k, k->n - 1) + 1 + reach(k->r0, k->b_r0) + reach(k->r1, k->b_r1) + reach(k->r2, k->b_r2) +
-                    reach(k->z0, k->b_z0) + reach(k->z1, k->b_z1));
+    return (size_t)(k->b + column_of_b(k, k->n - 1) + 1 + reach(k->r0, k->b_r0) + reach(k->r1, k->b_r1) +
+                    reach(k->r2, k->b_r2) + reach(k->z0, k->b_z0) + reach(k->z1, k->b_z1));
 }
 
 /* Where output (z, m, n) lies in C; -1: that column does not exist. */
