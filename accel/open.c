@@ -7,11 +7,12 @@
 
 #include <string.h>
 
+#ifdef _OPENMP
 static void in_threads(const hkd_device *dev, int64_t count, void (*part)(void *self, int64_t i), void *self) {
-    (void)dev;
     #pragma omp parallel for num_threads(dev->threads) schedule(dynamic)
     for (int64_t i = 0; i < count; i++) part(self, i);
 }
+#endif
 
 static hkd_status open_named(hkd_device **out, const char *name, const hkd_device_options *options) {
     *out = NULL;

@@ -130,7 +130,7 @@ typedef struct {
     double multiply_adds;
     bool with_memory, training, prepared;
     int64_t batch;
-    size_t program; /* what this program takes before the model comes; 0: the device has memory of its own */
+    size_t program; /* what the program took to load the model, besides its weights; 0: the device has memory of its own */
     hkd_memory memory;
 } model_facts;
 
@@ -242,9 +242,10 @@ static hkd_status model_info(const hkd_safetensors *st, const hkd_args *a) {
     hkd_status status = hkd_open_device(&dev, a);
     if (!status) status = hkd_arg_int(&f.batch, a, "batch", 1, 1 << 20);
     f.prepared = !status && dev->freeze && f.with_memory && !f.training && hkd_prepared_pays(f.batch); /* as hkd sample */
-    if (!status && !dev->memory) f.program = (size_t)hkd_peak_memory();
     if (!status) status = (f.prepared ? hkd_model_load_prepared : hkd_model_load)(&m, hkd_file_name(st->file), dev);
+    const size_t peak = (size_t)hkd_peak_memory();
     if (!status) status = find_facts(&f, m);
+    if (!status && !dev->memory && peak > f.memory.weights) f.program = peak - f.memory.weights;
     if (!status) status = hkd_config_to_json(&text, &m->config);
     if (!status) {
         json_t *config = json_loads(text, 0, NULL);
