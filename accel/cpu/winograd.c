@@ -143,8 +143,6 @@ typedef struct {
     bool accumulate;
 } arrays;
 
-HKD_INLINE hkd_vec load(const float *p, int64_t count) { return count >= HKD_V ? hkd_load(p) : hkd_load_part(p, count); }
-
 /* Outputs of one tile for `cols` channels from `first` on. */
 static void transform_output(const arrays *a, const float *m, int64_t step, const plan *p, int64_t tile, int64_t first,
                              int64_t cols) {
@@ -162,16 +160,16 @@ static void transform_output(const arrays *a, const float *m, int64_t step, cons
                                 hkd_load(at + 3 * down), hkd_load(at + 4 * down), hkd_load(at + 5 * down));
         }
         hkd_vec b = {0}, more = {0};
-        if (a->then.bias) b = load(a->then.bias + first + o, count);
-        if (image_bias) more = load(image_bias + first + o, count);
+        if (a->then.bias) b = hkd_load_up_to(a->then.bias + first + o, count);
+        if (image_bias) more = hkd_load_up_to(image_bias + first + o, count);
         for (int64_t i = 0; i < rows; i++) {
             hkd_winograd_output(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
             for (int64_t j = 0; j < columns; j++) {
                 const int64_t at = corner + (i * p->w + j) * p->co + o;
                 hkd_prefetch_write(a->y + at + OUT * p->co); /* the next tile's */
                 hkd_vec y = whole[j] + b + more;
-                if (a->accumulate) y = load(a->y + at, count) + whole[j];
-                if (residual) y = (y + load(residual + at, count)) * a->then.scale;
+                if (a->accumulate) y = hkd_load_up_to(a->y + at, count) + whole[j];
+                if (residual) y = (y + hkd_load_up_to(residual + at, count)) * a->then.scale;
                 if (count >= HKD_V) hkd_store(a->y + at, y);
                 else hkd_store_part(a->y + at, y, count);
             }
