@@ -1,6 +1,7 @@
 #include "training.h"
 
 #include "cli.h"
+#include "os.h"
 #include "rng.h"
 #include "sha256.h"
 #include "sides.h"
@@ -180,13 +181,11 @@ hkd_status training_plot(const char *csv, const char *svg, const char *title) {
     };
     const hkd_plot plot = {.title = title, .x = {.label = "pictures seen"}, .y = {.label = "loss", .log = true},
                            .series = series, .count = two ? 2 : 1};
-    FILE *f = fopen(svg, "wb");
-    if (!f) return hkd_fail(HKD_RESOURCES, "%s: cannot be written", svg);
-    hkd_svg_plot(f, &plot);
-    const bool incomplete = ferror(f);
-    if (!fclose(f) && !incomplete) return HKD_OK;
-    remove(svg);
-    return hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", svg);
+    hkd_draft d;
+    status = hkd_draft_open(&d);
+    if (status) return status;
+    hkd_svg_plot(d.out, &plot);
+    return hkd_draft_save(&d, svg);
 }
 
 /* ---- operators that are not trained ---- */

@@ -5,6 +5,7 @@
 #include "image_spectrum.h"
 #include "lists.h"
 #include "measure.h"
+#include "os.h"
 #include "pictures.h"
 #include "plots.h"
 #include "progress.h"
@@ -134,34 +135,26 @@ static hkd_status measure_effect(job *j) {
     return status;
 }
 
-static hkd_status save_text(const char *path, FILE *out, char **text, size_t *size) {
-    const bool failed = ferror(out) | fclose(out);
-    const hkd_status status = failed ? hkd_fail(HKD_RESOURCES, "out of memory for %s", path)
-                              : hkd_write_file(path, *text, *size);
-    free(*text);
-    return status;
-}
-
 static hkd_status save_effect(const job *j, const char *path, bool svg) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    hkd_draft draft;
     hkd_series series[MOST_BANDS];
-    if (!out) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
+    const hkd_status status = hkd_draft_open(&draft);
+    if (status) return status;
+    FILE *out = draft.out;
     for (int b = 0; b < j->count; b++) series[b] = (hkd_series){j->band[b].title, HKD_LINE, j->at, j->effect + b * POINTS,
                                                                 POINTS};
     if (svg) {
         hkd_svg_plot(out, &(hkd_plot){"Cumulative effect", {.label = "time (1 noise, 0 picture)"},
                                       {.label = "share", .low = 0, .high = 1},
                                       series, j->count, false});
-        return save_text(path, out, &text, &size);
+        return hkd_draft_save(&draft, path);
     }
     fprintf(out, "time,band,from,to,cumulative_effect,energy_share\n");
     for (int i = 0; i < POINTS; i++)
         for (int b = 0; b < j->count; b++)
             fprintf(out, "%.17g,%s,%.17g,%.17g,%.17g,%.17g\n", j->at[i], j->band[b].title, j->mark[b].from, j->mark[b].to,
                     j->effect[b * POINTS + i], j->share[b * POINTS + i]);
-    return save_text(path, out, &text, &size);
+    return hkd_draft_save(&draft, path);
 }
 
 /* ---- the radial spectrum ---------------------------------------------------------------------------------------------- */
@@ -187,11 +180,10 @@ static hkd_status save_radial(const job *j, const char *path) {
     const int64_t shells = hkd_spectrum_shells(j->s.side, j->s.side);
     const double *change[MOST_BANDS];
     const char *title[MOST_BANDS];
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    hkd_status status = HKD_OK;
-    if (!out) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
+    hkd_draft draft;
+    hkd_status status = hkd_draft_open(&draft);
+    if (status) return status;
+    FILE *out = draft.out;
     for (int b = 0; b < j->count; b++) change[b] = j->mark[b].power_change, title[b] = j->band[b].title;
     if (hkd_ends_with(path, ".svg")) {
         status = hkd_plot_radial(out, j->s.side, j->power, change, title, j->count);
@@ -204,8 +196,9 @@ static hkd_status save_radial(const job *j, const char *path) {
         }
         fputc('\n', out);
     }
-    const hkd_status saved = save_text(path, out, &text, &size);
-    return status ? status : saved;
+    if (!status) return hkd_draft_save(&draft, path);
+    hkd_draft_abandon(&draft);
+    return status;
 }
 
 /* ---- pictures --------------------------------------------------------------------------------------------------------- */

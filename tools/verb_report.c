@@ -76,17 +76,15 @@ static hkd_status prepare(hkd_report *r) {
 }
 
 static hkd_status write(hkd_report *r, const char *path) {
-    char *text = NULL;
-    size_t size = 0;
-    r->out = open_memstream(&text, &size);
-    if (!r->out) return hkd_fail(HKD_RESOURCES, "%s: out of memory", path);
+    hkd_draft page;
+    hkd_status status = hkd_draft_open(&page);
+    if (status) return status;
+    r->out = page.out;
     head(r);
-    hkd_status status = body(r);
-    const bool failed = ferror(r->out) | fclose(r->out);
-    if (!status) status = failed ? hkd_fail(HKD_RESOURCES, "%s: out of memory", path) : hkd_write_file(path, text, size);
-    if (!status) printf("%s: %.1f MB, works from the file without a network\n", path,
-                                                        (double)size / 1e6);
-    free(text);
+    status = body(r);
+    if (!status) status = hkd_draft_save(&page, path);
+    else hkd_draft_abandon(&page);
+    if (!status) printf("%s: %.1f MB, works from the file without a network\n", path, (double)page.size / 1e6);
     return status;
 }
 

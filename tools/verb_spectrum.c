@@ -17,27 +17,16 @@
 
 /* ---- files made in memory and written at once ---- */
 
-typedef struct {
-    FILE *out;
-    char *text;
-    size_t size;
-} draft;
-
-static hkd_status draft_open(draft *d) {
-    *d = (draft){NULL, NULL, 0};
-    d->out = open_memstream(&d->text, &d->size);
-    return d->out ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory");
-}
-
-/* Write the draft to DIR/NAME, or to NAME when dir is NULL. */
-static hkd_status draft_save(draft *d, const char *dir, const char *name) {
-    const bool failed = ferror(d->out) | fclose(d->out);
-    char *path = dir ? hkd_path_join(dir, name) : NULL;
-    hkd_status status = failed || (dir && !path) ? hkd_fail(HKD_RESOURCES, "out of memory") : HKD_OK;
-    if (status == HKD_OK) status = hkd_write_file(dir ? path : name, d->text, d->size);
-    free(path);
-    free(d->text);
-    return status;
+/* The draft becomes DIR/NAME. */
+static hkd_status save_in(const char *dir, const char *name, hkd_draft *d) {
+    char *path = hkd_path_join(dir, name);
+    if (path) {
+        const hkd_status status = hkd_draft_save(d, path);
+        free(path);
+        return status;
+    }
+    hkd_draft_abandon(d);
+    return hkd_fail(HKD_RESOURCES, "out of memory");
 }
 
 /* ---- what is shown ---- */
@@ -92,8 +81,8 @@ static void print_json(const hkd_model_levels *l, double dt, bool modes) {
 }
 
 static hkd_status save_csv(const char *path, const hkd_model_levels *l, double dt) {
-    draft d;
-    const hkd_status status = draft_open(&d);
+    hkd_draft d;
+    const hkd_status status = hkd_draft_open(&d);
     if (status != HKD_OK) return status;
     fprintf(d.out, "operator,pair,row,col,alpha,beta,discrete_re,discrete_im,dt\n");
     for (int64_t k = 0; k < l->count; k++)
@@ -103,7 +92,7 @@ static hkd_status save_csv(const char *path, const hkd_model_levels *l, double d
             fprintf(d.out, "%s,%lld,%lld,%lld,%.17g,%.17g,%.17g,%.17g,%.17g\n", l->name[k], (long long)mode.pair,
                     (long long)mode.row, (long long)mode.col, mode.alpha, mode.beta, e.re, e.im, dt);
         }
-    return draft_save(&d, NULL, path);
+    return hkd_draft_save(&d, path);
 }
 
 /* ---- plots ---- */
@@ -115,8 +104,8 @@ static hkd_status save_scatter(const char *dir, const char *name, const hkd_mode
     int64_t total = 0, at = 0;
     for (int64_t k = first; k < end; k++) total += l->first[k] == k ? hkd_mode_count(&l->level[k]) : 0;
     double *re = malloc((size_t)(2 * total + 1) * sizeof *re), *im = re + total;
-    draft d;
-    hkd_status status = re ? draft_open(&d) : hkd_fail(HKD_RESOURCES, "out of memory");
+    hkd_draft d;
+    hkd_status status = re ? hkd_draft_open(&d) : hkd_fail(HKD_RESOURCES, "out of memory");
     hkd_series series[HKD_MAX_LATENTS];
     int count = 0;
     for (int64_t k = first; status == HKD_OK && k < end; k++) {
@@ -134,7 +123,7 @@ static hkd_status save_scatter(const char *dir, const char *name, const hkd_mode
         hkd_svg_plot(d.out, &(hkd_plot){title, {.label = dt != 0 ? "real" : "alpha"}, {.label = dt != 0 ? "imaginary" : "beta"},
                                         series, count, dt != 0});
         snprintf(file, sizeof file, "%s.svg", name);
-        status = draft_save(&d, dir, file);
+        status = save_in(dir, file, &d);
     }
     free(re);
     return status;
@@ -151,22 +140,22 @@ static hkd_status save_scatters(const char *dir, const hkd_model_levels *l, int6
 
 static hkd_status save_histogram(const char *dir, const hkd_model_levels *l, int64_t k, hkd_spectral_part part) {
     char name[96];
-    draft d;
-    const hkd_status status = draft_open(&d);
+    hkd_draft d;
+    const hkd_status status = hkd_draft_open(&d);
     if (status != HKD_OK) return status;
     hkd_plot_histogram(d.out, l, k, part);
     snprintf(name, sizeof name, "%s.%s.svg", l->name[k], part == HKD_ALPHA ? "alpha" : "beta");
-    return draft_save(&d, dir, name);
+    return save_in(dir, name, &d);
 }
 
 static hkd_status save_map(const char *dir, const hkd_model_levels *l, int64_t k) {
     char name[96];
-    draft d;
-    hkd_status status = draft_open(&d);
+    hkd_draft d;
+    hkd_status status = hkd_draft_open(&d);
     if (status != HKD_OK) return status;
     const hkd_status drawn = hkd_plot_alpha_map(d.out, l, k);
     snprintf(name, sizeof name, "%s.map.svg", l->name[k]);
-    status = draft_save(&d, dir, name);
+    status = save_in(dir, name, &d);
     return drawn ? drawn : status;
 }
 

@@ -4,6 +4,7 @@
 #include "lists.h"
 #include "model_file.h"
 #include "model_path.h"
+#include "os.h"
 #include "pictures.h"
 #include "progress.h"
 #include "status.h"
@@ -263,10 +264,10 @@ static hkd_status save_latents(const job *j, const char *path) {
 }
 
 static hkd_status save_csv(const job *j, const char *path) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
+    hkd_draft draft;
+    const hkd_status status = hkd_draft_open(&draft);
+    if (status) return status;
+    FILE *out = draft.out;
     fprintf(out, "seed,time,sigma,decoded_to_end_rmse%s\n", j->teacher ? ",latent_gap,reconstruction_rmse" : "");
     for (int64_t i = 0; i < j->n; i++)
         for (int64_t t = 0; t < j->count; t++) {
@@ -277,10 +278,7 @@ static hkd_status save_csv(const job *j, const char *path) {
             if (j->teacher) fprintf(out, ",%.17g,%.17g", j->gap[t * j->n + i], miss(j, t, i));
             fprintf(out, "\n");
         }
-    const bool failed = ferror(out) | fclose(out);
-    const hkd_status status = failed ? hkd_fail(HKD_RESOURCES, "out of memory for %s", path) : hkd_write_file(path, text, size);
-    free(text);
-    return status;
+    return hkd_draft_save(&draft, path);
 }
 
 /* ---- the verb --------------------------------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
@@ -37,6 +38,15 @@ hkd_status hkd_writer_put(hkd_writer *writer, const void *bytes, size_t count);
 hkd_status hkd_writer_commit(hkd_writer *writer); /* frees the writer, also when it fails: then nothing is left behind */
 void hkd_writer_abandon(hkd_writer *writer);      /* frees it and removes the temporary file; NULL is fine */
 hkd_status hkd_write_file(const char *path, const void *bytes, size_t count);
+/* A text that is written with stdio, in memory, and then becomes a file as a whole. */
+typedef struct {
+    FILE *out;
+    char *text;
+    size_t size; /* of the text, when it was saved */
+} hkd_draft;
+hkd_status hkd_draft_open(hkd_draft *draft);
+hkd_status hkd_draft_save(hkd_draft *draft, const char *path); /* frees the text, also when it fails */
+void hkd_draft_abandon(hkd_draft *draft);
 /* A writer into memory: take its bytes in place of a commit (they are freed by the caller), or abandon it. */
 hkd_status hkd_writer_open_memory(hkd_writer **out, const char *name);
 void hkd_writer_take(hkd_writer *writer, unsigned char **bytes, size_t *count);
