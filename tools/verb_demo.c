@@ -27,7 +27,7 @@ static char *with_common(const hkd_args *a, const char *options) {
     if (!line) return NULL;
     end += sprintf(end, "%s", options);
     for (const hkd_option *o = hkd_common_option; o->name; o++) {
-        if (!hkd_given(a, o->name) || !strcmp(o->name, "json")) continue;
+        if (!hkd_given(a, o->name)) continue;
         end += sprintf(end, " --%s", o->name);
         if (o->argument) end += sprintf(end, " \"%s\"", hkd_arg(a, o->name));
     }
@@ -176,6 +176,7 @@ static void tell(const scene *s) {
 
 static hkd_status run(const hkd_args *a) {
     scene s = {.out = hkd_arg(a, "out"), .data = hkd_arg(a, "data")};
+    if (hkd_given(a, "json")) return hkd_fail(HKD_USAGE, "--json is not supported by the demo: what it leaves is for the eye");
     if (strchr(s.out, '"') || (s.data && strchr(s.data, '"')))
         return hkd_fail(HKD_USAGE, "the demo takes no paths with quotes");
     hkd_status status = hkd_arg_real(&s.scale, a, "scale", 1e-6, 1e3);
