@@ -59,7 +59,7 @@ INCLUDE  := -Iinclude $(patsubst %,-I%,$(wildcard ref/*) accel/cpu accel/opencl 
 SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DHKD_SANITIZED)
 PKG_C    := $(if $(strip $(PACKAGES)),$(shell $(PKG) --cflags $(PACKAGES)))
 LIBS     := $(if $(strip $(PACKAGES)),$(shell $(PKG) --libs $(PACKAGES))) -lm $(if $(HAS_OPENMP),-fopenmp)
-ALL_C    := $(CFLAGS) $(CPPFLAGS) $(WARN) $(INCLUDE) $(FEATURES) $(PKG_C) $(SAN) -MMD -MP
+ALL_C    := $(CFLAGS) $(CPPFLAGS) $(WARN) $(INCLUDE) $(FEATURES) $(PKG_C) $(SAN) -fPIC -fvisibility=hidden -MMD -MP
 REF_C    := $(ALL_C) -Wconversion -ffp-contract=off
 CPU_C    := $(ALL_C) -ffp-contract=$(if $(SANITIZE),off,$(if $(findstring clang,$(shell $(CC) --version)),on,fast)) \
             -fno-trapping-math -fno-math-errno -Wno-pass-failed $(if $(HAS_OPENMP),-fopenmp,-Wno-unknown-pragmas)
@@ -70,7 +70,6 @@ REF_SRC  := $(sort $(filter-out ref/io/%,$(wildcard ref/*/*.c)))
 IO_SRC   := $(sort $(wildcard ref/io/*.c))
 CPU_OPS  := $(sort $(filter-out accel/cpu/device.c,$(wildcard accel/cpu/*.c)))
 ISAS     := plain $(if $(X86),avx2 avx512)
-ISA_plain  :=
 ISA_avx2   := -mavx2 -mfma
 ISA_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512
 REF_OBJ  := $(REF_SRC:%.c=$(O)/%.o)
@@ -83,7 +82,7 @@ CL_OBJ   := $(if $(HAS_OPENCL),$(CL_SRC:%.c=$(O)/%.o) $(O)/accel/opencl/kernels.
 TOOL_OBJ := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/*.c tools/cases/*.c)))
 TEST_OBJ := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tests/*.c)))
 
-all: $(if $(HAS_JANSSON),$(O)/hkd $(O)/libhkd.a) ref ## everything that can be built here
+all: $(if $(HAS_JANSSON),$(O)/hkd $(O)/libhkd.a $(O)/libhkd.so) ref ## everything that can be built here
 	@echo "  built with: $(strip $(if $(X86),AVX2 AVX-512) $(if $(HAS_OPENMP),OpenMP) $(PACKAGES))"
 	@$(if $(strip $(MISSING)),echo "  without: $(strip $(MISSING))",:)
 	@$(if $(HAS_JANSSON),:,echo "  the program needs jansson: make deps")
@@ -91,11 +90,14 @@ MISSING  := $(if $(HAS_OPENMP),,OpenMP) $(filter-out $(PACKAGES),jansson OpenCL 
 ref: $(O)/libhkd_ref.a ## the reference library alone: needs a C99 compiler and nothing else
 
 $(O)/libhkd_ref.a: $(REF_OBJ)
-$(O)/libhkd.a: $(REF_OBJ) $(IO_OBJ) $(CPU_OBJ) $(CL_OBJ)
+$(O)/libhkd.a $(O)/libhkd.so: $(REF_OBJ) $(IO_OBJ) $(CPU_OBJ) $(CL_OBJ)
 $(O)/tools.a: $(filter-out $(O)/tools/main.o,$(TOOL_OBJ))
 $(O)/%.a:
 	@rm -f $@
 	$(CMD_AR) rcs $@ $^
+SO       := libhkd.so.$(shell sed -n 's/^\#define HKD_ABI //p' include/hkd.h)
+$(O)/%.so:
+	$(LINK) -shared -Wl,$(if $(filter Darwin,$(shell uname)),-install_name,-soname),$(SO)
 
 $(O)/hkd: $(TOOL_OBJ) $(O)/libhkd.a
 	$(LINK)
@@ -158,11 +160,13 @@ check: all $(O)/hkd_tests $(O)/hkd_accuracy $(FUZZED:%=$(O)/replay_%) ## build a
 	    "vectors on opencl, GPU profile: $(ON_CL) $(O)/hkd verify --device opencl --isa gpu" \
 	    "vectors on opencl, float16: $(ON_CL) $(O)/hkd verify --device opencl --half" \
 	    "accuracy of ref: $(O)/hkd_accuracy vectors" "judges of a port: CC='$(CC)' tests/check_port.sh $(O)" \
-	    "killed runs: tests/resume.sh $(O)/hkd" $(foreach f,$(FUZZED),"odd $(f) files: $(O)/replay_$(f) tests/fuzz/corpus/$(f)/*")
-$(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(wildcard ref/op/*.c)
+	    "hkd.py: tests/hkd_py.sh $(O)" "killed runs: tests/resume.sh $(O)/hkd" \
+	    $(foreach f,$(FUZZED),"odd $(f) files: $(O)/replay_$(f) tests/fuzz/corpus/$(f)/*")
+LONG_SRC  := $(filter-out ref/core/exact%,$(wildcard ref/core/*.c)) $(wildcard ref/op/*.c ref/net/*.c ref/diffusion/s*.c) \
+             ref/diffusion/foreign_rng.c ref/train/optimizer.c $(wildcard tools/network_s*.c) tools/networks.c tools/recording.c
+$(O)/hkd_accuracy: tests/accuracy/accuracy.c tests/accuracy/long_double.h $(LONG_SRC)
 	@mkdir -p $(@D)
-	$(CMD_CC) -std=c99 -O1 -w $(INCLUDE) -include tests/accuracy/long_double.h -o $@ $(filter %.c,$^) \
-	    $(addprefix ref/core/,op.c op_table.c rng.c status.c) -lm
+	$(CMD_CC) -std=c99 -O1 -w $(INCLUDE) -include tests/accuracy/long_double.h -o $@ $(filter %.c,$^) -lm
 FUZZ_WITH := $(O)/tests/fuzz/file.o $(O)/tools.a $(IO_OBJ) $(O)/libhkd_ref.a
 $(O)/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(FUZZ_WITH)
 	$(LINK)
@@ -174,9 +178,10 @@ STRICT   := CFLAGS='-O1 -g -fno-sanitize-recover=all' SANITIZE=address,undefined
 check-all: all $(O)/hkd_tests ## sanitizers, mutants, other compilers and processors, simulated devices: what check leaves out
 	@$(RUN) $(O)/check-all "sanitizers of gcc: $(call WITH,gcc) $(MAKE) sanitized O=$(O)/gcc CC=gcc $(STRICT)" \
 	    "sanitizers of clang: $(call WITH,clang) $(MAKE) sanitized O=$(O)/clang CC=clang $(STRICT)" \
-	    "whole network against ref: HKD_FULL=1 $(O)/hkd_tests exactness" \
+	    "whole network, whole demo: HKD_FULL=1 $(O)/hkd_tests exactness verb_demo" \
 	    "built with nothing: $(MAKE) units O=$(O)/bare CI=1 $(BARE)" "mistakes are caught: $(MAKE) check-mutants" \
 	    "same bytes everywhere: tests/check_bytes.sh $(O)" "OpenCL kernels without a GPU: $(MAKE) check-opencl" \
+	    "OpenCL as a user meets it: $(ON_CL) tests/opencl_program.sh $(O)" \
 	    "CLBlast and tuning: $(ON_CL) tests/clblast.sh $(O)" "edits spare what is coarse: tests/edit_control.sh $(O)" \
 	    "installed: $(MAKE) check-install"
 units: $(O)/hkd_tests
@@ -198,10 +203,8 @@ check-opencl: $(O)/hkd_tests ## the kernels under compilers for GPUs and in a si
 	sh tests/opencl_offline.sh $(O) $(CL_TEXT)
 check-install:
 	rm -rf $(O)/root
-	$(MAKE) install DESTDIR=$(abspath $(O)/root)
-	$(MAKE) installcheck DESTDIR=$(abspath $(O)/root)
-	$(MAKE) uninstall DESTDIR=$(abspath $(O)/root)
-	[ -z "$$(find $(O)/root -type f)" ]
+	for goal in install installcheck uninstall; do $(MAKE) $$goal DESTDIR=$(abspath $(O)/root) || exit 1; done
+	[ -z "$$(find $(O)/root ! -type d)" ]
 
 $(O)/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(FUZZ_WITH)
 	$(CMD_CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
@@ -216,21 +219,23 @@ SHARED   := $(wildcard data/*.safetensors)
 install: all ## program, library, headers, pkg-config file and models to PREFIX= (below DESTDIR=)
 	$(INSTALL) -d $(TO)/bin $(TO)/lib/pkgconfig $(TO)/include $(TO)/share/hkd
 	$(INSTALL) -m 755 $(O)/hkd $(TO)/bin/
-	$(INSTALL) -m 644 $(O)/libhkd.a $(TO)/lib/
-	$(INSTALL) -m 644 include/hkd.h include/hkd_ref.h $(TO)/include/
-	$(if $(SHARED),$(INSTALL) -m 644 $(SHARED) $(TO)/share/hkd/)
+	$(INSTALL) -m 644 $(O)/libhkd.a $(TO)/lib/ && $(INSTALL) -m 755 $(O)/libhkd.so $(TO)/lib/$(SO)
+	ln -sf $(SO) $(TO)/lib/libhkd.so
+	$(INSTALL) -m 644 include/*.h $(TO)/include/
+	$(INSTALL) -m 644 $(SHARED) tools/hkd.py $(TO)/share/hkd/
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: hkd' 'Description: Hierarchical Koopman Diffusion' \
 	    "Version: $$(sed -n 's/.*HKD_VERSION "\(.*\)"/\1/p' include/hkd.h)" 'Requires: $(strip $(PACKAGES))' \
 	    'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lhkd -lm $(if $(HAS_OPENMP),-fopenmp)' \
 	    > $(TO)/lib/pkgconfig/hkd.pc
 uninstall: ## remove what install put there
-	rm -f $(TO)/bin/hkd $(TO)/lib/libhkd.a $(TO)/lib/pkgconfig/hkd.pc $(TO)/include/hkd.h $(TO)/include/hkd_ref.h
-	rm -rf $(TO)/share/hkd
+	rm -rf $(addprefix $(TO)/,bin/hkd lib/libhkd.a lib/libhkd.so lib/$(SO) lib/pkgconfig/hkd.pc share/hkd $(wildcard include/*.h))
 installcheck: ## build and run a program against what is installed
 	@mkdir -p $(O)
 	PKG_CONFIG_PATH=$(TO)/lib/pkgconfig $(PKG) --define-variable=prefix=$(TO) --cflags --libs hkd > $(O)/installed.flags
-	$(CC) -std=c99 -o $(O)/installed tests/headers/library.c $$(cat $(O)/installed.flags)
-	$(O)/installed $(SHARED:data/%=$(TO)/share/hkd/%)
+	for with in -lhkd $(TO)/lib/libhkd.a; do $(CC) -std=c99 -o $(O)/installed tests/headers/library.c \
+	    $$(sed "s|-lhkd|$$with|" $(O)/installed.flags) && \
+	    LD_LIBRARY_PATH=$(TO)/lib $(O)/installed $(SHARED:data/%=$(TO)/share/hkd/%) || exit 1; done
+	tests/hkd_py.sh $(O) $(TO)/share/hkd || [ $$? = 77 ]
 	$(TO)/bin/hkd --version
 
 clean: ## remove what was built

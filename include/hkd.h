@@ -22,11 +22,14 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* what libhkd.so exports */
+#endif
 
 /* ---- version and status ------------------------------------------------------------------------------------------------- */
 
 #define HKD_VERSION "0.1.0"
-#define HKD_ABI 1
+#define HKD_ABI 2
 const char *hkd_version(void); /* HKD_VERSION of the library, which may be another than the header's */
 int hkd_abi_version(void);     /* HKD_ABI of the library: grows when a program must be compiled anew */
 
@@ -82,6 +85,11 @@ void hkd_model_describe(hkd_model_info *out, const hkd_model *m);
  * `steps` passes, 1 for one-step generation; a denoiser goes down `steps` noise levels by EDM's Heun, 2 steps - 1 passes.
  * Classes are drawn from each seed. */
 hkd_status hkd_sample(hkd_model *m, double *x, const uint64_t *seeds, int64_t n, int64_t steps);
+/* The same with the names of `hkd sample --help`. `sampler` NULL: onestep or heun, as above; `steps` 0: as many as are usual
+ * for it; `rng` NULL: "hkd"; `class_label` -1: drawn from each seed. *nfe (NULL: not wanted): evaluations of the network, added
+ * up over the images. HKD_USAGE for a sampler that the model cannot follow, or a seed that the generator refuses. */
+hkd_status hkd_sample_with(hkd_model *m, double *x, int64_t *nfe, const uint64_t *seeds, int64_t n, const char *sampler,
+                           int64_t steps, const char *rng, int class_label);
 
 /* What a pass reads. NULL: class_labels = zeros, augment_labels = none, dt = to the end, decoder_sigma = the configuration's.
  * dt and decoder_sigma are ignored by plain denoisers. */
@@ -113,7 +121,47 @@ hkd_shape hkd_model_latent_shape(const hkd_model *m, int latent); /* [d, h, w] *
 hkd_status hkd_model_encode(hkd_model *m, double *const *z, const hkd_model_input *in);
 /* Evolve the latents by in->dt, then decode; in->x and in->sigma enter the output combination. */
 hkd_status hkd_model_decode(hkd_model *m, double *d, double *f, const double *const *z, const hkd_model_input *in);
+/* z[i] [n, d, h, w] becomes exp(dt A) z[i], dt [n], in place; latents that no operator moves stay as they are. */
+hkd_status hkd_model_move(hkd_model *m, double *const *z, const double *dt, int64_t n);
+/* Does an operator move this latent? */
+bool hkd_model_moves(const hkd_model *m, int latent);
+/* alpha, beta [d/2, h, w] (paper, Eq. 10): pair k, channels 2k and 2k + 1, turns and grows with the eigenvalues alpha +- i beta
+ * per unit of dt. HKD_USAGE for a latent that no operator moves. */
+hkd_status hkd_model_eigenvalues(const hkd_model *m, int latent, double *alpha, double *beta);
 
+/* ---- every tensor of a run ---------------------------------------------------------------------------------------------- */
+
+/* Shown each tensor in turn, under its name in `hkd trace`; name, dims [rank] and values are valid during the call. The run
+ * ends with the status that it returns, unless that is HKD_OK. */
+typedef hkd_status hkd_trace_visit(void *self, const char *name, int rank, const int64_t *dims, const double *values);
+/* Denoise as hkd_model_denoise does, in one pass and call by call, and show every input, weight and result. */
+hkd_status hkd_model_trace(hkd_model *m, const hkd_model_input *in, hkd_trace_visit *visit, void *self);
+
+/* ---- operators by name -------------------------------------------------------------------------------------------------- */
+
+/* The table of operators (`hkd ops`): the name of row `index`; the names of its inputs ("?b": may be left out), outputs and
+ * parameters, these with their defaults. NULL behind the last one, and for an operator that does not exist. */
+const char *hkd_operator_name(int index);
+const char *hkd_operator_input(const char *op, int i);
+const char *hkd_operator_output(const char *op, int i);
+const char *hkd_operator_parameter(const char *op, int i, double *standard);
+bool hkd_operator_has_gradient(const char *op, int input); /* can hkd_operator_backward give grad[input]? */
+
+/* Arrays go in the order of the row: in_shape [inputs] (rank -1: not given), out_shape [outputs], params [parameters] or NULL
+ * for the defaults. HKD_USAGE tells what the operator expects. */
+hkd_status hkd_operator_shapes(hkd_shape *out_shape, const char *op, const double *params, const hkd_shape *in_shape);
+/* out[i], shaped as above, = the outputs (NULL: not wanted); in[i]: dense arrays, NULL where not given. HKD_DEVICE: the device
+ * lacks the operator. */
+hkd_status hkd_operator_forward(hkd_device *dev, const char *op, const double *params, const hkd_shape *in_shape,
+                                const double *const *in, double *const *out);
+/* grad[i], shaped as in[i], = the gradient of the sum of up[o] * out[o] over all outputs o (NULL: not wanted), written, not
+ * added to. Every up[o] is needed, shaped as the output. */
+hkd_status hkd_operator_backward(hkd_device *dev, const char *op, const double *params, const hkd_shape *in_shape,
+                                 const double *const *in, const double *const *up, double *const *grad);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

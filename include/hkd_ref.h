@@ -21,6 +21,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* what libhkd.so exports */
+#endif
 
 /* ---- how a sum of n terms may err ------------------------------------------------------------------------------------ */
 
@@ -380,6 +383,9 @@ void hkd_ref_sum_squares(double *y, const double *x, int64_t n);
 void hkd_ref_sum_squares_grad(double *dx, const double *dy, const double *x, int64_t n);
 void hkd_ref_sum_squares_bound(double *ey, double *edx, const double *dy, const double *x, int64_t n, hkd_kappa_rule kappa);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -17,16 +17,17 @@ good() {
 skip() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
 strict="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
 
-for header in hkd.h hkd_ref.h; do
+for header in hkd.h hkd_insight.h hkd_ref.h; do
     printf '#include <%s>\n#include <%s>\n' $header $header >"$work/alone.c"
     # shellcheck disable=SC2086
-    good "$header alone as C99" "$cc" -std=c99 $strict -Iinclude -fsyntax-only "$work/alone.c"
+    good "$header alone as C99" $cc -std=c99 $strict -Iinclude -fsyntax-only "$work/alone.c"
     if ! command -v "$cxx" >/dev/null; then skip "$header as C++" "no $cxx"; continue; fi
     # shellcheck disable=SC2086
-    good "$header alone as C++" "$cxx" -std=c++98 -x c++ $strict -Wno-long-long -Wno-variadic-macros -Iinclude -fsyntax-only "$work/alone.c"
+    good "$header alone as C++" $cxx -std=c++98 -x c++ $strict -Wno-long-long -Wno-variadic-macros -Iinclude -fsyntax-only "$work/alone.c"
 done
 
-good "a program of one operator builds" "$cc" -std=c99 -Iinclude -o "$work/conv" tests/headers/conv.c "$build/libhkd_ref.a" -lm
+# shellcheck disable=SC2086
+good "a program of one operator builds" $cc -std=c99 -Iinclude -o "$work/conv" tests/headers/conv.c "$build/libhkd_ref.a" -lm
 good "a program of one operator runs" "$work/conv"
 
 for library in "$build/libhkd_ref.a" "$build/libhkd.a"; do
@@ -35,6 +36,13 @@ for library in "$build/libhkd_ref.a" "$build/libhkd.a"; do
 	$(nm -g "$library" 2>/dev/null)
 	END
 done
+
+# Of the shared library the world sees what the public headers declare, no more and no less.
+if nm -D --defined-only "$build/libhkd.so" >"$work/names" 2>/dev/null; then
+    awk '$2 == "T" && $3 !~ /^_/ {print $3}' "$work/names" | sort -u >"$work/exported"
+    sed 's|/\*.*||; /^ \*/d; /^typedef/d' include/*.h | grep -o 'hkd_[a-z0-9_]*(' | tr -d '(' | sort -u >"$work/declared"
+    good "libhkd.so exports what is declared" diff "$work/declared" "$work/exported"
+else skip "names in libhkd.so" "not built, or no nm -D"; fi
 
 # The method: C99's own headers and its own, nothing of the accelerators, nothing of the system.
 standard='assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef stdint stdio stdlib

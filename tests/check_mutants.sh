@@ -4,13 +4,21 @@
 # of the device it touches; what it touches is compiled and linked before the library. A patch that does not apply fails.
 # Names say where a patch is judged: opencl_* on OpenCL, avx2_* on that build, fast_* there with --math fast, others in plain C;
 # fused_* on that build with the composites, as fused rows have no vectors of their own and plain C is what these measure with.
+# A program with a bug in an operator of OpenCL's self-check must refuse its device besides.
 #   tests/check_mutants.sh BUILD COMPILE LINK OBJECTS LIBS [TABLE]      TABLE: also write the table of bug -> vector there
 build=$1 compile=$2 link=$3 program=$4 libs=$5 table=$6
 cd "$(dirname "$0")/.." || exit 1
-work=$build/mutants mutants=0 variants=0 failed=0 skipped=0
+work=$build/mutants mutants=0 variants=0 refused=0 failed=0 skipped=0
 mkdir -p "$work" || exit 1
 XDG_CACHE_HOME=$(cd "$work" && pwd)/cache && export XDG_CACHE_HOME
 say() { echo "FAIL $1: $2"; failed=$((failed + 1)); }
+
+# "linear 12.34 %, forward 5.6 %": the rows of the last verification (--tensors) with the largest share of the allowance that
+# each used, and the largest share among results that are no gradients, which most legal ways compute in another way.
+shares() {
+    sed -n 's/^ok   *\(.*[^ ]\)  *[0-9]* cases .* worst *\([0-9.]*\) % .*/\1 \2 %,/p' "$work/log" | paste -s -d ' ' -
+    awk '/^PASS [^ ]* out\./ && $(NF - 1) + 0 > most {most = $(NF - 1) + 0} END {print "forward", most, "%"}' "$work/log"
+}
 
 # compiled OBJECT SOURCE FLAGS...
 compiled() {
@@ -60,11 +68,24 @@ build_with() {
             objects="$objects $work/${s%.c}.o" ops="$ops ${s%.c}"
         done
     done
-    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/')
+    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/; s/contract/linear/')
     case ${1##*/} in fused_*) ops=networks ;; esac
     # shellcheck disable=SC2086
     $link -o "$work/hkd" $program $objects "$build/libhkd.a" $libs 2>"$work/log" ||
         { say "$1" "does not link"; return 1; }
+}
+
+# The program with patch $1 refuses the device with exit 4, names the operator, and goes on, with a warning, when forced.
+refuses_itself() {
+    case "$how $ops" in
+        *opencl*linear | *opencl*conv2d | *opencl*group_norm | *opencl*attention | *opencl*koopman_evolve) ;;
+        *) return 0 ;;
+    esac
+    "$work/hkd" verify --device opencl --op relu >"$work/log" 2>&1
+    [ $? = 4 ] && grep -q "computes wrongly: ${ops# }," "$work/log" || { say "$1" "its device is not refused"; return 1; }
+    "$work/hkd" verify --device opencl --op relu --force >"$work/log" 2>&1 && grep -q "self-check was left out" "$work/log" ||
+        { say "$1" "--force does not override the refusal, or says nothing"; return 1; }
+    refused=$((refused + 1))
 }
 
 here=$(pwd)
@@ -80,6 +101,7 @@ for patch in tests/mutants/*.patch; do
         [ -z "$caught" ] || break
     done
     if [ -n "$caught" ]; then
+        refuses_itself "$patch" || continue
         mutants=$((mutants + 1))
         row="| $(head -1 "$patch") | $caught |"
         [ -z "$table" ] || grep -qxF "$row" vectors/README.md || { say "$patch" "vectors/README.md lacks: $row"; }
@@ -90,15 +112,24 @@ for patch in tests/mutants/*.patch; do
 done
 for patch in tests/variants/*.patch; do
     place "$patch" && build_with "$patch" || continue
-    good=1
+    good=1 used=
     for op in $ops; do
         # shellcheck disable=SC2086
-        "$work/hkd" verify $how --threads 1 --op "$op" >"$work/log" 2>&1 || { good=0; grep -A3 '^FAIL' "$work/log" | head -8; }
+        "$work/hkd" verify $how --threads 1 --op "$op" --tensors >"$work/log" 2>&1 || { good=0; grep -A3 '^FAIL' "$work/log" | head -8; }
+        used="$used $(echo $(shares))"
     done
-    if [ $good = 1 ]; then variants=$((variants + 1)); else say "$patch" "a legal way to compute is rejected: $(head -1 "$patch")"; fi
+    if [ $good = 1 ]; then variants=$((variants + 1)) && echo "ok   ${patch##*/}:$used"; else say "$patch" "a legal way to compute is rejected: $(head -1 "$patch")"; fi
 done
+for how in "--isa plain" "--math direct" "--math fast"; do # beside the variant that is F(2x2)
+    # shellcheck disable=SC2086
+    "$build/hkd" verify --device cpu $how --op conv2d --tensors >"$work/log" 2>&1 || say "--device cpu $how" "conv2d is wrong"
+    echo "ok   as built, $how: $(echo $(shares))"
+done
+[ -z "$table" ] || [ $skipped != 0 ] || # a row of a mistake that is gone?
+    [ "$(sed '1,/the first vector that catches each:$/d' vectors/README.md | grep -c '^| ')" = $((mutants + 1)) ] ||
+    say vectors/README.md "its table has another number of rows than mistakes were caught"
 [ -z "$table" ] || { printf '| mistake | the vector that catches it | how far off |\n|---|---|---|\n'; cat "$table.new"; } >"$table"
 rm -f "$table.new"
-echo "mistakes caught: $mutants, legal ways accepted: $variants (at least 40 and 8)"
+echo "mistakes caught: $mutants, legal ways accepted: $variants (at least 40 and 8), OpenCL devices refused: $refused"
 echo "mutants and variants: $((mutants + variants)) passed, $failed failed, $skipped skipped"
 [ $failed = 0 ] && [ $mutants -ge 40 ] && [ $variants -ge 8 ]

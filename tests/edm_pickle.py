@@ -3,7 +3,8 @@
     python3 edm_pickle.py OUT KIND [PROTOCOL]      KIND: ddpmpp, ncsnpp, cond, vp, ve, iddpm, evil, missing, shape,
                                                    lies; fresh: norms as before training; narrow: few noise levels;
                                                    backwards: from above to below;
-                                                   cifar10, cond-ve, ffhq: full size, but hollow
+                                                   cifar10, cond-vp, uncond-ve, cond-ve, ffhq, ffhq-ve: full size,
+                                                   but hollow
 
 Names, shapes and nesting are written down from the description of the network, not from this project's code. Element i of a
 tensor is ((1103515245 i + hash(name)) mod 2^16) / 2^16 - 1/2, exact in float32. Tensors of hollow networks have one stored
@@ -219,9 +220,10 @@ def modules_of(call):
 
 def main(out, kind, protocol=4):
     global HOLLOW, FRESH, LEVELS
-    full = {"cifar10": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,)),
-            "cond-ve": dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,), fourier=True, classes=10),
-            "ffhq": dict(res=64, channels=128, mult=(1, 2, 2, 2), blocks=4, attention=(16,))}
+    cifar = dict(res=32, channels=128, mult=(2, 2, 2), blocks=4, attention=(16,))
+    faces = dict(cifar, res=64, mult=(1, 2, 2, 2))
+    full = {"cifar10": cifar, "cond-vp": dict(cifar, classes=10), "uncond-ve": dict(cifar, fourier=True),
+            "cond-ve": dict(cifar, fourier=True, classes=10), "ffhq": faces, "ffhq-ve": dict(faces, fourier=True)}
     precond = {"vp": "VPPrecond", "ve": "VEPrecond", "iddpm": "iDDPMPrecond"}.get(kind, "EDMPrecond")
     HOLLOW, FRESH = kind in full, kind == "fresh"
     LEVELS = {"narrow": (0.05, 20), "backwards": (20, 0.05)}.get(kind, LEVELS)

@@ -29,6 +29,7 @@
     X(gaussian_koopman) \
     X(golden) \
     X(image) \
+    X(insight) \
     X(koopman) \
     X(library) \
     X(loss) \
@@ -62,6 +63,7 @@
     X(tune) \
     X(verb_bands) \
     X(verb_bench) \
+    X(verb_demo) \
     X(verb_edit) \
     X(spectrum_verb) \
     X(svg) \
@@ -73,7 +75,8 @@
     X(verb_eval) \
     X(verb_info) \
     X(verb_sample) \
-    X(verb_train)
+    X(verb_train) \
+    X(verb_verify)
 
 #define DECLARE(name) void test_##name(void);
 SUITES(DECLARE)
@@ -124,7 +127,7 @@ static int as_program(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    hkd_default_environment("OMP_WAIT_POLICY", "passive", argv); /* as the program does */
+    hkd_set_wait_policy(argv); /* as the program does */
     if (!strcmp(argv[0], "hkd")) return as_program(argc, argv);
     for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
         bool wanted = argc < 2;

@@ -8,6 +8,10 @@
 const op_case op_cases[] = {
     /* convolution and linear */
     {"conv2d", "2x3x5x4 w6x3x3x3 w6", "pad_h=1 pad_w=1", false},
+    {"conv2d", "2x6x7x5 w9x2x3x3 w9", "pad_h=1 pad_w=1 stride=2 groups=3", false},
+    {"conv2d", "1x3x17x17 w3x3x5x5 -", "pad_h=2 pad_w=1", false},
+    {"conv2d", "1x1x1x1 w1x1x1x1 w1", NULL, false},
+    {"conv2d", "0x3x5x5 w4x3x3x3 w4", "pad_h=1 pad_w=1", false},
     {"linear", "3x5 w4x5 w4", NULL, false},
     {"linear", "9x67 w35x67 -", NULL, false},
     {"linear", "6x128 w70x128 w70", NULL, false},

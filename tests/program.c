@@ -31,12 +31,7 @@ static void restore(int fd, FILE *file, int before) {
     fclose(file);
 }
 
-static int run(const char *words, va_list args) {
-    static char line[1 << 14];
-    const char *argv[MOST_WORDS] = {"hkd"};
-    int argc = 1;
-    vsnprintf(line, sizeof line, words, args);
-    for (char *word = strtok(line, " "); word && argc < MOST_WORDS; word = strtok(NULL, " ")) argv[argc++] = word;
+int program_called(int argc, const char **argv) {
     FILE *out = tmpfile(), *err = tmpfile();
     if (!CHECK(out && err, "no temporary files")) return -1;
     const int out_before = divert(STDOUT_FILENO, out), err_before = divert(STDERR_FILENO, err);
@@ -44,6 +39,15 @@ static int run(const char *words, va_list args) {
     restore(STDOUT_FILENO, out, out_before);
     restore(STDERR_FILENO, err, err_before);
     return code;
+}
+
+static int run(const char *words, va_list args) {
+    static char line[1 << 14];
+    const char *argv[MOST_WORDS] = {"hkd"};
+    int argc = 1;
+    vsnprintf(line, sizeof line, words, args);
+    for (char *word = strtok(line, " "); word && argc < MOST_WORDS; word = strtok(NULL, " ")) argv[argc++] = word;
+    return program_called(argc, argv);
 }
 
 int program(const char *words, ...) {

@@ -7,6 +7,8 @@
 __attribute__((format(printf, 1, 2)))
 #endif
 int program(const char *words, ...);
+/* The same with words that may hold anything; argv[0] is the program's name. argv is reordered. */
+int program_called(int argc, const char **argv);
 const char *program_out(void);
 const char *program_err(void);
 

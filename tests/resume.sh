@@ -13,8 +13,7 @@ edm="$common --threads 1 --data builtin:scenes:16 --data-count 64 --channels 8 -
     --augment 0.2"
 endless="$edm --images 1000000"
 edm="$edm --images 640"
-distil="$common --threads 2 --objective hkd --teacher $dir/edm --trajectory-count 600 --trajectory-steps 6 --times 1 --batch 8
-    --images 400"
+distil="$common --threads 2 --objective hkd --teacher $dir/edm --trajectory-count 600 --trajectory-steps 6 --times 1 --batch 8"
 
 # a moment between 0.1 and 0.9 s; the awk's seed makes a failure repeatable
 moment() { seed=$((seed + 1)); awk -v s=$seed 'BEGIN { srand(s); printf "%.2f", 0.1 + 0.8 * rand() }'; }
@@ -39,9 +38,9 @@ run killed $edm; ok $? "the last resume failed"
 cmp -s "$dir/edm" "$dir/killed"; ok $? "a killed and resumed run gives another model"
 cmp -s "$dir/edm.csv" "$dir/killed.csv"; ok $? "a killed and resumed run gives another log"
 
-run hkd $distil --trajectories "$dir/paths"; ok $? "the plain distillation failed"
-for k in 1 2 3 4; do stopped KILL hkd_killed $distil --trajectories "$dir/paths_killed" 2>/dev/null; done
-run hkd_killed $distil --trajectories "$dir/paths_killed"; ok $? "the last resume of the distillation failed"
+run hkd $distil --images 400 --trajectories "$dir/paths"; ok $? "the plain distillation failed"
+for k in 1 2 3 4; do stopped KILL hkd_killed $distil --images 400 --trajectories "$dir/paths_killed" 2>/dev/null; done
+run hkd_killed $distil --images 400 --trajectories "$dir/paths_killed"; ok $? "the last resume of the distillation failed"
 cmp -s "$dir/hkd" "$dir/hkd_killed"; ok $? "a killed and resumed distillation gives another model"
 cmp -s "$dir/hkd.csv" "$dir/hkd_killed.csv"; ok $? "a killed and resumed distillation gives another log"
 for f in "$dir"/paths/*; do cmp -s "$f" "$dir/paths_killed/${f##*/}"; ok $? "killed trajectories differ: ${f##*/}"; done
@@ -50,7 +49,20 @@ for f in "$dir"/paths/*; do cmp -s "$f" "$dir/paths_killed/${f##*/}"; ok $? "kil
 # Ctrl-C: exit code 5, a checkpoint, and the same end
 stopped TERM interrupted $endless; code=$?
 [ $code -eq 5 ] || [ $code -eq 143 ]; ok $? "an interrupted run must end with exit code 5, not $code" # 143: before it listened
-[ $code -ne 5 ] || grep -q 'keeps the run' "$dir/message"; ok $? "an interrupted run must say where it is kept: $(cat "$dir/message")"
+[ $code -ne 5 ] || [ ! -e "$dir/interrupted.checkpoint" ] || grep -q 'keeps the run' "$dir/message" # none: while data was read
+ok $? "an interrupted run must say where it is kept: $(cat "$dir/message")"
+
+# Ctrl-C while trajectories are made keeps them, Ctrl-C in the distillation keeps a checkpoint; both end where the plain run did
+stopped TERM distilled $distil --images 400 --trajectories "$dir/paths_distilled"; code=$?
+[ $code -eq 5 ] || [ $code -eq 143 ]; ok $? "interrupted among its trajectories a run must end with exit code 5, not $code"
+"$hkd" $distil --images 40000 --trajectories "$dir/paths" --out "$dir/endless" 2>"$dir/message" & pid=$!
+for k in 1 2 3 4 5 6 7 8 9 10; do [ -e "$dir/endless.checkpoint" ] || sleep 1; done # the first step was taken
+kill -TERM $pid; wait $pid; code=$?
+[ $code -eq 5 ]; ok $? "an interrupted distillation must end with exit code 5, not $code"
+grep -q 'keeps the run' "$dir/message"; ok $? "it must say where it is kept: $(cat "$dir/message")"
+run distilled $distil --images 400 --trajectories "$dir/paths_distilled"; ok $? "the last resume of the interrupted distillation failed"
+cmp -s "$dir/hkd" "$dir/distilled"; ok $? "an interrupted and resumed distillation gives another model"
+for f in "$dir"/paths/*; do cmp -s "$f" "$dir/paths_distilled/${f##*/}"; ok $? "interrupted trajectories differ: ${f##*/}"; done
 
 # a file that may not grow beyond 50 kB stands for a full disk: no checkpoint fits
 full() { (trap '' XFSZ; ulimit -f "$1"; shift; "$@") 2>"$dir/message"; }

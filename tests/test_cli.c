@@ -1,6 +1,7 @@
 /* The command line: what a user may mistype must be named, never ignored. */
 #include "cli.h"
 #include "lists.h"
+#include "program.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -67,7 +68,23 @@ static void lists(void) {
         CHECK(hkd_parse_times(&times, &n, "--at", bad_times[i]) == HKD_USAGE, "time list '%s' accepted", bad_times[i]);
 }
 
+/* Every verb explains itself: each option has a text, no line is wider than a window, and examples are of this verb. */
+static void help(void) {
+    for (const hkd_verb *const *v = hkd_verbs; *v; v++) {
+        CHECK(program("%s --help", (*v)->name) == 0 && strstr(program_out(), (*v)->summary), "no help for %s", (*v)->name);
+        for (const hkd_option *o = (*v)->option; o->name; o++)
+            CHECK(o->help && strlen(o->help) > 5 && strstr(program_out(), o->name), "%s --%s is not explained", (*v)->name,
+                  o->name);
+        for (const char *line = program_out(); *line; line += strcspn(line, "\n"), line += *line == '\n')
+            CHECK(strcspn(line, "\n") <= 128 || !strncmp(line, "  hkd ", 6), "%s --help: a line of %d columns", (*v)->name,
+                  (int)strcspn(line, "\n"));
+        for (int i = 0; i < HKD_MAX_EXAMPLE && (*v)->example[i]; i++)
+            CHECK(strstr((*v)->example[i], (*v)->name), "%s: an example of another verb", (*v)->name);
+    }
+}
+
 void test_cli(void) {
+    help();
     options();
     mistakes();
     lists();

@@ -236,8 +236,11 @@ void test_convert(void) {
     network("iddpm", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_IDDPM, 0.0064, 80);
     network("narrow", 4, HKD_ARCH_DDPMPP, 0, HKD_PRECOND_EDM, 0.05, 20);
     published_size("cifar10", 417, 55733891);
+    published_size("cond-vp", 419, 55735299);
+    published_size("uncond-ve", 422, 56397827);
     published_size("cond-ve", 424, 56400643);
     published_size("ffhq", 541, 61805571);
+    published_size("ffhq-ve", 548, 62761091);
     refused();
     pointed_out();
     cut();

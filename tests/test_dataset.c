@@ -247,6 +247,14 @@ static void names(void) {
     if (CHECK(!hkd_dataset_open(&set, "builtin:scenes:16"), "%s", hkd_last_error()))
         CHECK(set->resolution == 16 && set->classes == 10 && !hkd_dataset_get(set, 13, chw, &label) && label == 3, "scenes");
     hkd_dataset_close(set);
+    if (CHECK(!hkd_dataset_open(&set, "builtin:scenes:16:70001"), "%s", hkd_last_error()))
+        CHECK(set->resolution == 16 && set->count == 70001 && !hkd_dataset_get(set, 70000, chw, &label), "more scenes");
+    hkd_dataset_close(set);
+    static const char *const wrong[] = {"builtin:scenes:16:", "builtin:scenes:16:0", "builtin:scenes:16:-2",
+                                        "builtin:scenes::9",  "builtin:scenes:16:2x", "builtin:scenes16",
+                                        "builtin:scenes:16:2:3"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(opens(wrong[i]) == HKD_USAGE, "%s was opened", wrong[i]);
     CHECK(opens("builtin:scenes:33") == HKD_USAGE && opens("builtin:cats") == HKD_USAGE, "unknown built-in set");
     CHECK(opens(scratch("nothing-here")) == HKD_BAD_FILE && opens("/dev/null") == HKD_BAD_FILE, "no file, no data set");
 }

@@ -1,11 +1,11 @@
 /* Dense linear algebra against definitions, and what is built on it: trajectories and the corrected propositions. */
 #include "eigen.h"
 #include "exact.h"
+#include "hkd_insight.h"
 #include "hkd_ref.h"
 #include "propositions.h"
 #include "rng.h"
 #include "test.h"
-#include "trajectory.h"
 
 #include <math.h>
 #include <string.h>

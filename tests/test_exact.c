@@ -24,11 +24,11 @@ static void points(void) {
         const point *p = &table[i];
         const double got = p->f ? p->f(p->x) : p->g(p->x, p->y);
         CHECK(got == p->want, "line %d of exact_points.h: f(%a, %g) = %a, expected %a", (int)i + 2, p->x, p->y, got, p->want);
-        if (p->f == hkd_sin || p->f == hkd_tanh || p->f == hkd_erf)
+        if (p->f == hkd_sin || p->f == hkd_erf)
             odd += CHECK(p->f(-p->x) == -got, "f(%a) is not odd", p->x);
         if (p->f == hkd_cos) CHECK(hkd_cos(-p->x) == got, "cos(%a) is not even", p->x);
     }
-    CHECK(odd > 200, "only %d points of odd functions", odd);
+    CHECK(odd > 150, "only %d points of odd functions", odd);
 }
 
 static bool same(double a, double b) { return isnan(a) ? isnan(b) : a == b && !signbit(a) == !signbit(b); }
@@ -44,8 +44,7 @@ static void specials(void) {
         {hkd_log, NULL, -INFINITY, 0, NAN}, {hkd_log, NULL, NAN, 0, NAN}, {hkd_sin, NULL, -0.0, 0, -0.0},
         {hkd_sin, NULL, 0x1p-1074, 0, 0x1p-1074}, {hkd_sin, NULL, INFINITY, 0, NAN}, {hkd_sin, NULL, NAN, 0, NAN},
         {hkd_cos, NULL, 0.0, 0, 1}, {hkd_cos, NULL, -INFINITY, 0, NAN}, {hkd_cos, NULL, NAN, 0, NAN},
-        {hkd_tanh, NULL, -0.0, 0, -0.0}, {hkd_tanh, NULL, INFINITY, 0, 1}, {hkd_tanh, NULL, -INFINITY, 0, -1},
-        {hkd_tanh, NULL, NAN, 0, NAN}, {hkd_tanh, NULL, 0x1p-1074, 0, 0x1p-1074}, {hkd_erf, NULL, -0.0, 0, -0.0},
+        {hkd_erf, NULL, -0.0, 0, -0.0},
         {hkd_erf, NULL, INFINITY, 0, 1}, {hkd_erf, NULL, -7, 0, -1}, {hkd_erf, NULL, NAN, 0, NAN},
         {hkd_erfc, NULL, INFINITY, 0, 0.0}, {hkd_erfc, NULL, -INFINITY, 0, 2}, {hkd_erfc, NULL, -7, 0, 2},
         {hkd_erfc, NULL, 0.0, 0, 1}, {hkd_erfc, NULL, NAN, 0, NAN}, {hkd_erfc, NULL, 28, 0, 0.0},
@@ -72,9 +71,7 @@ static void identities(void) {
         CHECK(fabs(hkd_log(e) - x / 2) <= 2.3e-16 * (1 + fabs(x / 2)), "log(exp(%g)) = %.17g", x / 2, hkd_log(e));
         const double t = i * 0x1p-9; /* up to 5.86 */
         CHECK(fabs(hkd_erf(t) + hkd_erfc(t) - 1) < 3e-16, "erf + erfc = 1 + %g at %g", hkd_erf(t) + hkd_erfc(t) - 1, t);
-        CHECK(hkd_erf(t) >= hkd_erf(t - 0x1p-9) && hkd_tanh(t) >= hkd_tanh(t - 0x1p-9), "erf or tanh falls at %g", t);
-        const double e2 = hkd_exp(2 * t), want = (e2 - 1) / (e2 + 1);
-        CHECK(fabs(hkd_tanh(t) - want) < 1e-15, "tanh(%g) = %.17g, expected %.17g", t, hkd_tanh(t), want);
+        CHECK(hkd_erf(t) >= hkd_erf(t - 0x1p-9), "erf falls at %g", t);
     }
 }
 

@@ -98,11 +98,25 @@ static void odd_png(void) {
 }
 #endif
 
+/* Gray values in a file that has three of each. */
+static void gray_as_rgb(void) {
+    hkd_image gray, back;
+    CHECK(!hkd_image_new(&gray, 3, 2, 1), "%s", hkd_last_error());
+    for (int i = 0; i < 6; i++) gray.pixels[i] = (unsigned char)(40 * i);
+    CHECK(!hkd_image_write(scratch("gray.ppm"), &gray, NULL, 0) && !hkd_image_read(&back, scratch("gray.ppm")), "%s",
+          hkd_last_error());
+    CHECK(back.width == 3 && back.height == 2 && back.channels == 3, "gray as PPM has another size");
+    for (int i = 0; i < 18; i++) CHECK(back.pixels[i] == gray.pixels[i / 3], "gray as PPM: byte %d", i);
+    hkd_image_free(&gray);
+    hkd_image_free(&back);
+}
+
 void test_image(void) {
     rounding();
     layout();
     round_trip("rgb.ppm", 3);
     round_trip("gray.pgm", 1);
+    gray_as_rgb();
 #ifdef HKD_PNG
     round_trip("rgb.png", 3);
     round_trip("gray.png", 1);

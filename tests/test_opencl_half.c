@@ -3,6 +3,7 @@
 #ifdef HKD_OPENCL
 #include "cost.h"
 #include "fill.h"
+#include "guards.h"
 #include "half.h"
 #include "program.h"
 #include "scratch.h"
@@ -183,10 +184,13 @@ void test_opencl_half(void) {
     snprintf(model, sizeof model, "%s", scratch("half_model.safetensors"));
     small_model_file(model, &c);
     memory(dev); /* first: no scratch is there yet */
+    guards_about = "float16 storage";
+    guards_on(dev);
     rounding(dev);
     results(dev);
     portions(dev);
     hkd_device_close(dev);
+    CHECK(guards_end() > 50, "few buffers were guarded");
     whole_runs();
 }
 #else

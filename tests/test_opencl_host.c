@@ -87,6 +87,11 @@ static void build_failure(hkd_cl *cl) {
     free(bytes);
     hkd_cl_build_failed(cl, "", -11);
     says("empty log", "left no log", "(-11)");
+    snprintf(cl->options, sizeof cl->options, "-cl-std=CL1.2"); /* without the profile's numbers nothing compiles */
+    hkd_cl_forget_program(cl);
+    CHECK(hkd_cl_build(cl, false) == HKD_DEVICE, "a program without its numbers was built");
+    says("the driver's own log", "do not build", "error");
+    says("the driver's own log", "WIDTH", "the whole log: ");
 }
 
 /* A device that passed is not checked again; one that was forced did not pass. */
@@ -169,9 +174,9 @@ void test_opencl_host(void) {
     } else {
         hkd_cl *cl = (hkd_cl *)(void *)dev;
         memory(cl);
-        build_failure(cl);
         choice(cl);
         binary_cache(cl);
+        build_failure(cl);
         hkd_device_close(dev);
         self_check_cache();
     }

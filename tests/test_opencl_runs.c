@@ -1,12 +1,14 @@
 /* Whole runs on OpenCL as a user makes them, on a tiny network: sample, denoise with gradients, edit, trajectory and train come
- * out as on the reference, within what DESIGN's rule for networks allows, and twice the same. */
+ * out as on the reference, within what DESIGN's rule for networks allows, and twice the same; on the way nothing visits the
+ * host, nothing is written outside of its buffer, and nothing is computed elsewhere. */
 #ifdef HKD_OPENCL
 #include "cost.h"
-#include "opencl.h"
+#include "guards.h"
 #include "program.h"
 #include "rng.h"
 #include "scratch.h"
 #include "small_model.h"
+#include "trainer.h"
 #endif
 #include "test.h"
 
@@ -199,6 +201,111 @@ static void prediction(void) {
     hkd_device_close(dev);
 }
 
+/* ---- what a device is asked for in a pass ---- */
+
+static struct {
+    hkd_status (*forward)(hkd_device *, const hkd_call *), (*backward)(hkd_device *, const hkd_call *);
+    hkd_status (*upload)(hkd_device *, const hkd_tensor *, const void *, hkd_dtype);
+    hkd_status (*download)(hkd_device *, void *, hkd_dtype, const hkd_tensor *);
+    hkd_status (*sync)(hkd_device *);
+    int calls, transfers, waits;
+} asked;
+
+static hkd_status count_forward(hkd_device *dev, const hkd_call *call) { return asked.calls++, asked.forward(dev, call); }
+static hkd_status count_backward(hkd_device *dev, const hkd_call *call) { return asked.calls++, asked.backward(dev, call); }
+static hkd_status count_upload(hkd_device *dev, const hkd_tensor *to, const void *from, hkd_dtype type) {
+    return asked.transfers++, asked.upload(dev, to, from, type);
+}
+static hkd_status count_download(hkd_device *dev, void *to, hkd_dtype type, const hkd_tensor *from) {
+    return asked.transfers++, asked.download(dev, to, type, from);
+}
+static hkd_status count_sync(hkd_device *dev) { return asked.waits++, asked.sync(dev); }
+
+static void count_from_here(hkd_device *dev) {
+    asked.forward = dev->forward, asked.backward = dev->backward, asked.upload = dev->upload;
+    asked.download = dev->download, asked.sync = dev->sync;
+    dev->forward = count_forward, dev->backward = count_backward, dev->upload = count_upload;
+    dev->download = count_download, dev->sync = count_sync;
+}
+
+static hkd_status picture(const hkd_images *self, int64_t index, double *image, int *label) {
+    (void)self;
+    hkd_random_normals(image, 0, SIZE, &(hkd_stream){.purpose = HKD_FOR_TEST, .draw = (uint32_t)index});
+    *label = 0;
+    return HKD_OK;
+}
+
+static hkd_status sample_once(hkd_model *m) {
+    static double x[4 * SIZE], sigma[4] = {80, 80, 80, 80}, d[4 * SIZE];
+    return hkd_model_denoise(m, d, NULL, &(hkd_model_input){.n = 4, .x = x, .sigma = sigma});
+}
+
+static hkd_status train_twice(hkd_model *m) {
+    const hkd_images images = {8, picture, NULL};
+    const hkd_edm_objective edm = {.images = &images, .p_mean = -1.2, .p_std = 1.2, .seed = 3};
+    const hkd_train_settings s = {.batch = 8, .micro_batch = 8, .images = 16, .lr = 1e-3, .lr_gamma = 1,
+                                  .optimizer = HKD_OPTIMIZER_DEFAULT, .edm = &edm};
+    hkd_trainer *t = NULL;
+    hkd_train_row row;
+    hkd_status status = hkd_trainer_new(&t, m, &s);
+    if (!status) status = hkd_trainer_step(t, &row);
+    asked.calls = asked.transfers = asked.waits = 0;
+    if (!status) status = hkd_trainer_step(t, &row);
+    hkd_trainer_free(t);
+    return status;
+}
+
+/* Counts of one pass over a network of so many blocks, all its buffers guarded. */
+static void one_pass(int blocks, bool training) {
+    hkd_config c = small_config(!training, 0);
+    hkd_device *dev;
+    c.num_blocks = blocks;
+    guards_about = training ? "a training step" : "a one-step sample";
+    if (!CHECK(!hkd_device_open_opencl(&dev, NULL, &(hkd_device_options){.force = true}), "%s", hkd_last_error())) return;
+    guards_on(dev);
+    hkd_model *m = small_model(&c, dev);
+    count_from_here(dev);
+    asked.calls = asked.transfers = asked.waits = 0;
+    CHECK(m && !(training ? train_twice(m) : sample_once(m)), "%s", hkd_last_error());
+    hkd_model_free(m);
+    hkd_device_close(dev);
+    CHECK(guards_end() > 50, "few buffers were guarded");
+}
+
+/* A network of three times the blocks asks for no more transfers: operators hand their tensors on inside the device. */
+static void transfers(void) {
+    for (int training = 0; training < 2; training++) {
+        one_pass(1, training);
+        const int calls = asked.calls, moved = asked.transfers, waits = asked.waits;
+        one_pass(3, training);
+        CHECK(asked.calls > 1.5 * calls, "%d calls in a small network, %d in a larger one", calls, asked.calls);
+        CHECK(asked.transfers == moved && asked.waits == waits && moved < 16,
+              "%s: %d transfers and %d waits for %d calls, but %d and %d for %d", guards_about, moved, waits, calls,
+              asked.transfers, asked.waits, asked.calls);
+    }
+}
+
+/* ---- what is not there ---- */
+
+static bool (*all_supported)(const hkd_device *, const hkd_op *, bool);
+static bool without_silu(const hkd_device *dev, const hkd_op *op, bool backward) {
+    return strcmp(op->name, "silu") != 0 && all_supported(dev, op, backward);
+}
+
+/* An operator that the device lacks ends the run, by name: no other device takes its place. */
+static void no_fallback(void) {
+    const hkd_config c = small_config(true, 0);
+    hkd_device *dev;
+    if (!CHECK(!hkd_device_open_opencl(&dev, NULL, &(hkd_device_options){.force = true}), "%s", hkd_last_error())) return;
+    hkd_model *m = small_model(&c, dev);
+    all_supported = dev->supports;
+    dev->supports = without_silu;
+    CHECK(m && sample_once(m) == HKD_DEVICE, "a network ran without silu");
+    CHECK(strstr(hkd_last_error(), "silu") && strstr(hkd_last_error(), "opencl"), "not said: %s", hkd_last_error());
+    hkd_model_free(m);
+    hkd_device_close(dev);
+}
+
 void test_opencl_runs(void) {
     hkd_device *dev;
     setenv("POCL_CACHE_DIR", "build/pocl", 0);
@@ -218,6 +325,8 @@ void test_opencl_runs(void) {
     edits();
     training();
     prediction();
+    transfers();
+    no_fallback();
     program_refuses(HKD_DEVICE, "no device 'nosuch'", "sample --device opencl:nosuch --model %s --out %s", model, out_of(2));
 }
 #else

@@ -42,8 +42,17 @@ static void stored_and_live(void) {
                                           .made_by = half ? "half" : "full"};
         char sub[4200];
         snprintf(sub, sizeof sub, "%s%d", dir, half);
+        char first[4300], left[4300];
+        unsigned char *bytes = NULL;
+        size_t size = 0;
         hkd_trajectories file, live;
-        CHECK(!hkd_trajectories_make(sub, &teacher, &r) && !hkd_trajectories_open(&file, sub), "%s", hkd_last_error());
+        CHECK(!hkd_trajectories_make(sub, &teacher, &r), "%s", hkd_last_error());
+        snprintf(first, sizeof first, "%s/000000.safetensors", sub); /* a killed run left this shard's copy, or half of it */
+        snprintf(left, sizeof left, "%s/000000.safetensors.77-0.tmp", sub);
+        CHECK(!hkd_read_file(&bytes, &size, first, 1 << 24) && !hkd_write_file(left, bytes, half ? size / 2 : size), "%s",
+              hkd_last_error());
+        free(bytes);
+        if (!CHECK(!hkd_trajectories_open(&file, sub), "%s", hkd_last_error())) return;
         CHECK(!hkd_paths_live(&live, &teacher, 77, COUNT, STEPS), "%s", hkd_last_error());
         CHECK(file.count == COUNT && file.states == STEPS + 1, "%d trajectories of %d states", (int)file.count, file.states);
         const int64_t wanted[] = {299, 0, 256};
@@ -98,7 +107,55 @@ static void damage(void) {
     free(after);
 }
 
+static volatile sig_atomic_t stop;
+
+static void stop_at_288(void *self, int64_t done, int64_t total) {
+    (void)self, (void)total;
+    stop = done == 288;
+}
+
+static void same_bytes(const char *dir, const char *other, const char *what) {
+    for (int shard = 0; shard < 2; shard++) {
+        unsigned char *bytes[2] = {NULL, NULL};
+        size_t size[2] = {0, 0};
+        for (int k = 0; k < 2; k++) {
+            char path[4200];
+            snprintf(path, sizeof path, "%s/%06d.safetensors", k ? other : dir, shard);
+            CHECK(!hkd_read_file(&bytes[k], &size[k], path, 1 << 24), "%s", hkd_last_error());
+        }
+        CHECK(size[0] == size[1] && !memcmp(bytes[0], bytes[1], size[0]), "%s: shard %d has other bytes", what, shard);
+        free(bytes[0]), free(bytes[1]);
+    }
+}
+
+/* Stopped within a shard, nothing that was ready is lost; what is missing is added, also for a larger count, and the folder
+ * is in the end the one that was made at once. */
+static void in_pieces(void) {
+    const hkd_config c = config_of();
+    const hkd_path_teacher teacher = {.denoise = hkd_denoise_points, .self = &cloud, .config = &c};
+    hkd_trajectory_request r = {.count = COUNT, .steps = STEPS, .first_seed = 77, .half = true, .made_by = "half",
+                                .cancel = &stop, .progress = stop_at_288};
+    hkd_trajectories file = {.count = 0};
+    char dir[4096], at_once[4096];
+    snprintf(at_once, sizeof at_once, "%s1", scratch("paths"));
+    snprintf(dir, sizeof dir, "%s", scratch("paths_in_pieces"));
+    CHECK(hkd_trajectories_make(dir, &teacher, &r) == HKD_RESOURCES && strstr(hkd_last_error(), "first 288 trajectories"), "%s",
+          hkd_last_error());
+    CHECK(!hkd_trajectories_open(&file, dir) && file.count == 288, "%d of 288 trajectories were kept", (int)file.count);
+    hkd_trajectories_close(&file);
+    stop = 0;
+    CHECK(!hkd_trajectories_make(dir, &teacher, &r), "%s", hkd_last_error());
+    same_bytes(at_once, dir, "stopped and taken up again");
+    r.progress = NULL;
+    snprintf(dir, sizeof dir, "%s", scratch("paths_growing"));
+    for (r.count = 100; r.count <= COUNT; r.count += 100)
+        CHECK(!hkd_trajectories_make(dir, &teacher, &r), "a folder of %d is to hold more: %s", (int)r.count - 100,
+              hkd_last_error());
+    same_bytes(at_once, dir, "grown");
+}
+
 void test_paths(void) {
     stored_and_live();
     damage();
+    in_pieces();
 }

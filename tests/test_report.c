@@ -19,8 +19,8 @@ static char *read(const char *path, size_t *size) {
 static void page(const char *path) {
     size_t size = 0;
     char *text = read(path, &size);
-    static const char *const sections[] = {"samples", "path", "spectrum", "effect", "edits", "training", "verification",
-                                           "making"};
+    static const char *const sections[] = {"samples", "path", "spectrum", "effect", "edits", "propositions", "training",
+                                           "verification", "making"};
     static const char *const forbidden[] = {"src=\"http", "href=\"http", "url(http", "@import", "<script src", "nan", "<b>"};
     for (size_t i = 0; text && i < sizeof sections / sizeof *sections; i++) {
         char id[40];
@@ -33,12 +33,20 @@ static void page(const char *path) {
         if (i == 5) at = strstr(text, ">nan") ? text : NULL; /* numbers that are none */
         CHECK(!at, "the page contains %s", forbidden[i]);
     }
-    CHECK(script && strstr(text, "60 passed, 1 failed, 2 skipped"), "the verification is not on the page");
+    static const char *const says[] = {
+        "60 passed, 1 failed, 2 skipped", "cpu of a test", "hkd refit", "hkd control", "hkd others", /* the commands */
+        "random, frozen</th><td>0.20000</td><td>0.10000</td><td>97.0 %", "nearly) all arbitrary", "correlate by 0.250",
+        "+0.01 to +0.03", "the band spares them", "<td>0.125</td><td>0.5</td><td>0.900", "Both sides of Proposition C.2",
+        "image side", "off by 0.29", "95 % interval", "koopman.0, mean alpha", "Radial power spectrum", "off the plane"};
+    for (size_t i = 0; text && i < sizeof says / sizeof *says; i++)
+        CHECK(strstr(text, says[i]), "the page does not say: %s", says[i]);
+    CHECK(script, "no script");
     free(text);
 }
 
-/* The page with a script behind it that works the controls and writes what it saw into the document. */
-static void in_browser(const char *path, int width) {
+/* The page with a script behind it that works the controls and writes what it saw into the document. The slider's ends must be
+ * other pixels, not only another place on the sheet; every control must be reachable by keyboard; dark must be dark. */
+static void in_browser(const char *path, int width, bool dark) {
     static const char probe[] =
         "<script>{const seen = e => getComputedStyle(e).backgroundPositionX, say = {errors: window.problems.length};"
         "const tile = document.querySelector('#path .tile'), time = document.getElementById('time'), end = seen(tile);"
@@ -48,12 +56,26 @@ static void in_browser(const char *path, int width) {
         "document.querySelector('input[value=high]').click(); say.band = seen(band) !== all; const high = seen(band);"
         "const level = document.getElementById('level'); level.value = 2; level.dispatchEvent(new Event('change'));"
         "say.level = seen(band) !== high; say.plot = !document.querySelector('[data-level=\"2\"]').hidden;"
+        "document.querySelector('input[value=rectangle]').click(); document.querySelector('input[value=noised]').click();"
+        "say.edit = [...document.querySelectorAll('[data-edit]')].filter(e => !e.hidden).map(e => e.dataset.edit).join();"
+        "say.keys = [...document.querySelectorAll('input,select,.wide,nav a')].every(e => e.tabIndex >= 0);"
         "say.wide = document.documentElement.scrollWidth <= innerWidth;"
-        "document.body.dataset.probe = Object.entries(say).map(e => e.join(':')).join(' ') + '.';}</script></body>";
+        "const shade = c => c.match(/[0-9]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0) > 382 ? 'light' : 'dark';"
+        "say.paper = shade(getComputedStyle(document.body).backgroundColor);"
+        "say.ink = shade(getComputedStyle(document.body).color);"
+        "const sheet = new Image(); sheet.src = getComputedStyle(tile).backgroundImage.slice(5, -2);"
+        "sheet.decode().then(() => {const canvas = document.createElement('canvas'), pen = canvas.getContext('2d', "
+        "{willReadFrequently: true});"
+        "canvas.width = sheet.width; canvas.height = sheet.height; pen.drawImage(sheet, 0, 0);"
+        "const side = sheet.width / getComputedStyle(tile).getPropertyValue('--columns');"
+        "const first = pen.getImageData(0, 0, side, side).data, last = pen.getImageData(sheet.width - side, 0, side, "
+        "side).data;"
+        "say.pixels = first.some((v, i) => v !== last[i]);"
+        "document.body.dataset.probe = Object.entries(say).map(e => e.join(':')).join(' ') + '.';});}</script></body>";
     size_t size = 0, out = 0;
     char *text = read(path, &size), *end = text ? strstr(text, "</body>") : NULL;
     char *head = text ? strstr(text, "<head>") : NULL, *dom;
-    char file[512], command[2048];
+    char file[512], command[2048], expected[400];
     if (!CHECK(end && head, "no body")) return;
     snprintf(file, sizeof file, "%s", scratch("probe.html"));
     FILE *f = fopen(file, "wb");
@@ -64,14 +86,16 @@ static void in_browser(const char *path, int width) {
     fputs(probe, f);
     fputs("</html>\n", f);
     fclose(f);
-    snprintf(command, sizeof command, "timeout 100 chromium --headless=new --no-sandbox --disable-gpu --window-size=%d,800 "
-             "--user-data-dir=%s --enable-logging=stderr --dump-dom 'file://%s' >%s 2>%s", width, scratch("chromium"), file,
-             scratch("dom.html"), scratch("browser.txt"));
+    snprintf(command, sizeof command, "timeout 100 chromium --headless=new --no-sandbox --disable-gpu --window-size=%d,800 %s "
+             "--virtual-time-budget=5000 --user-data-dir=%s --enable-logging=stderr --dump-dom 'file://%s' >%s 2>%s", width,
+             dark ? "--force-dark-mode" : "", scratch("chromium"), file, scratch("dom.html"), scratch("browser.txt"));
+    snprintf(expected, sizeof expected, "errors:0 time:true label:t = 1.00, sigma = 80 band:true level:true plot:true "
+             "edit:rectangle noised keys:true wide:true paper:%s ink:%s pixels:true.", dark ? "dark" : "light",
+             dark ? "light" : "dark");
     const int code = system(command);
     if (CHECK(code == 0, "the browser ended with %d", code) && (dom = read(scratch("dom.html"), &out))) {
         const char *said = strstr(dom, "data-probe=\"");
-        CHECK(said && strstr(said, "errors:0 time:true label:t = 1.00, sigma = 80 band:true level:true plot:true wide:true."),
-              "the controls did this: %.120s", said ? said : "nothing");
+        CHECK(said && strstr(said, expected), "at %d pixels the controls did this: %.300s", width, said ? said : "nothing");
         free(dom);
     }
     char *log = read(scratch("browser.txt"), &out);
@@ -88,18 +112,37 @@ static void bad_input(const char *model, const char *teacher) {
     program_refuses(2, "expected a denoiser", "report --model %s --teacher %s --out %s", model, model, out);
     program_refuses(3, "a log of hkd train", "report --model %s --log %s --seeds 0 --out %s", model, scratch("verify.json"),
                     out);
-    program_refuses(3, "what hkd verify --json prints", "report --model %s --verify %s --seeds 0 --out %s", model,
-                    scratch("log.csv"), out);
+    static const char *const measured[] = {"verify", "refit", "others", "control"};
+    for (int k = 0; k < 4; k++) {
+        program_refuses(3, "expected what hkd", "report --model %s --%s %s --seeds 0 --out %s", model, measured[k],
+                        scratch("log.csv"), out);
+        program_refuses(3, "expected what hkd", "report --model %s --%s %s --seeds 0 --out %s", model, measured[k],
+                        scratch("empty.json"), out);
+    }
     CHECK(!hkd_exists(out), "a refused report left a file");
 }
 
 void test_report(void) {
     char model[512], teacher[512], out[512];
     const hkd_config c = small_config(true, 0), d = small_config(false, 0);
-    static const char log[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm\n"
-                             "1,8,0.9,0.5,0.4,1e-3,1\n2,16,0.5,0.3,0.2,1e-3,1\n";
-    static const char verdict[] = "{\"judged\": \"<b>cpu\", \"passed\": 60, \"failed\": 1, \"skipped\": 2, \"operators\": []}"
-                                  "\n";
+    static const char log[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm,consistency_loss,consistency_bound\n"
+                             "1,8,0.9,0.5,0.4,1e-3,1,,\n2,16,0.5,0.3,0.2,1e-3,1,4,0.1\n3,24,0.4,0.3,0.2,1e-3,1,2,0.05\n";
+    static const char verdict[] = "{\"judged\": \"<b>cpu\", \"passed\": 60, \"failed\": 1, \"skipped\": 2, \"operators\": [], "
+                                  "\"profile\": \"cpu of a test\"}\n";
+    static const char refit[] =
+        "{\"command\": \"hkd refit\", \"images\": 64, \"runs\": 1, \"alpha_correlation_with_model\": 0.25, \"refit\": ["
+        "{\"operators\": \"trained\", \"share_of_gain\": 1, \"curve\": [{\"loss_end\": 0.19, \"loss_path\": 0.1}]},"
+        "{\"operators\": \"random\", \"share_of_gain\": 0.97, \"curve\": [{\"loss_end\": 0.2, \"loss_path\": 0.1}]},"
+        "{\"operators\": \"zero\", \"share_of_gain\": 0.5, \"curve\": [{\"loss_end\": 0.5, \"loss_path\": 0.3}]}]}";
+    static const char row[] = "{\"images\": 9, \"rmse\": 0.1, \"low_energy\": [0.1, 0.2], \"interval\": [0.01, 0.03], "
+                              "\"verdict\": \"the band spares them\"}";
+    static const char others[] = "{\"command\": \"hkd others\", \"models\": 3, \"seeds\": 4, \"all\": {\"sd_over_models\": "
+                                 "0.125, "
+                                 "\"sd_over_places\": 0.5, \"correlation\": 0.9}, \"pictures\": {\"sd_over_models\": 0.1, "
+                                 "\"sd_over_places\": 0.5, \"correlation\": 0.8}}";
+    char control[800];
+    snprintf(control, sizeof control, "{\"command\": \"hkd control\", \"band\": \"ranks <b>\", \"each_level\": %s, "
+             "\"all_levels\": %s}", row, row);
     if (strcmp(hkd_image_ending(), "png")) {
         test_skip("hkd report", "built without libpng");
         return;
@@ -111,11 +154,18 @@ void test_report(void) {
     small_model_file(teacher, &d);
     CHECK(!hkd_write_file(scratch("log.csv"), log, sizeof log - 1), "%s", hkd_last_error());
     CHECK(!hkd_write_file(scratch("verify.json"), verdict, sizeof verdict - 1), "%s", hkd_last_error());
-    CHECK(program("report --model %s --teacher %s --seeds 0-2 --log %s --verify %s --out %s", model, teacher,
-                  scratch("log.csv"),
-                  scratch("verify.json"), out) == 0, "%s", program_err());
+    CHECK(!hkd_write_file(scratch("refit.json"), refit, sizeof refit - 1) &&
+              !hkd_write_file(scratch("others.json"), others, sizeof others - 1) &&
+              !hkd_write_file(scratch("control.json"), control, strlen(control)) &&
+              !hkd_write_file(scratch("empty.json"), "{}", 2), "%s", hkd_last_error());
+    char files[2048];
+    snprintf(files, sizeof files, "--log %s --verify %s", scratch("log.csv"), scratch("verify.json"));
+    snprintf(files + strlen(files), sizeof files - strlen(files), " --refit %s --others %s --control %s",
+             scratch("refit.json"), scratch("others.json"), scratch("control.json"));
+    CHECK(program("report --model %s --teacher %s --seeds 0-2 %s --out %s", model, teacher, files, out) == 0, "%s",
+          program_err());
     page(out);
     if (system("command -v chromium >/dev/null 2>&1")) test_skip("hkd report in a browser", "chromium is not installed");
-    else in_browser(out, 360), in_browser(out, 1600); /* a telephone and a wide screen */
+    else in_browser(out, 360, false), in_browser(out, 1600, true); /* a telephone; a wide screen in the dark */
     bad_input(model, teacher);
 }

@@ -215,6 +215,47 @@ static moments ddpm_recursion(const double *sigma, int64_t steps, double v, bool
     return x;
 }
 
+/* The same steps on an image of one number, with the sampler's own noise. */
+static void ddpm_path(bool large) {
+    enum { STEPS = 6 };
+    const double v = 0.3;
+    const uint64_t seed = 13;
+    const hkd_schedule schedule = hkd_schedule_default(HKD_SCHEDULE_EDM);
+    hkd_gaussian g = round_cloud(v);
+    double grid[STEPS + 1], x = 55;
+    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = 1, .size = 1, .seeds = &seed};
+    hkd_schedule_grid(grid, STEPS, &schedule);
+    double y = x / sqrt(1 + grid[0] * grid[0]);
+    for (int i = 0; i < STEPS; i++) {
+        const double abar = 1 / (1 + grid[i] * grid[i]), before = 1 / (1 + grid[i + 1] * grid[i + 1]), beta = 1 - abar / before;
+        const double x0 = centre + abar * v / (abar * v + 1 - abar) * (y / sqrt(abar) - centre);
+        const double posterior = (1 - before) / (1 - abar) * beta;
+        double z;
+        hkd_random_normals(&z, 0, 1, &(hkd_stream){.seed = seed, .purpose = HKD_FOR_CHURN, .draw = (uint32_t)i});
+        y = sqrt(before) * beta / (1 - abar) * x0 + sqrt(abar / before) * (1 - before) / (1 - abar) * y +
+            (i + 1 < STEPS ? sqrt(large ? beta : posterior) * z : 0);
+    }
+    CHECK(!hkd_sample_ddpm(&s, &x, grid, STEPS, large), "%s", hkd_last_error());
+    CHECK(fabs(x - y) < 1e-12, "DDPM, variance %d: %.15g, its definition gives %.15g", large, x, y);
+}
+
+/* Weak order 1, of the variance (the mean of a Gaussian is exact in any number of steps): the reverse SDE brings N(0, s^2) at
+ * sigma = s to the variance v (1 - G^2), G = v / (v + s^2). */
+static void ddpm_order(bool large) {
+    enum { STEPS = 1000 };
+    const double v = 0.3, G = v / (v + 6400), exact = v * (1 - G * G);
+    double *grid = malloc((2 * STEPS + 1) * sizeof *grid), error[2];
+    for (int k = 0; k < 2; k++) {
+        const hkd_schedule schedule = {HKD_SCHEDULE_EDM, 0.002, 80, 7};
+        hkd_schedule_grid(grid, STEPS << k, &schedule);
+        const moments found = ddpm_recursion(grid, STEPS << k, v, large);
+        error[k] = found.v - exact;
+        CHECK(fabs(found.m - centre * (1 - G)) < 1e-9, "DDPM: mean %g", found.m);
+    }
+    CHECK(fabs(log2(error[0] / error[1]) - 1) < 0.05, "DDPM, variance %d: errors %g, %g", large, error[0], error[1]);
+    free(grid);
+}
+
 static void ancestral(void) {
     const double v = 0.3;
     double grid[101], *x = malloc(SAMPLES * sizeof *x);
@@ -225,6 +266,8 @@ static void ancestral(void) {
     for (int large = 0; large < 2; large++) {
         hkd_sampling s = crowd(&g, seeds, x, grid[0]);
         const moments expected = ddpm_recursion(grid, 100, v, large);
+        ddpm_path(large);
+        ddpm_order(large);
         CHECK(!hkd_sample_ddpm(&s, x, grid, 100, large) && s.nfe == 100, "%s", hkd_last_error());
         compare(large ? "DDPM, large variance" : "DDPM", x, expected);
         CHECK(fabs(expected.m - centre) < 0.02 && fabs(expected.v / v - 1) < 0.2, "100 steps: N(%g, %g)", expected.m,
@@ -296,25 +339,67 @@ static void between(void) {
     free(x);
 }
 
-/* Euler-Maruyama of the reverse SDE dy = (-f y + g^2 score) dt + g dw, written for a Gaussian: y ~ N(a centre, a^2 v + b^2).
- * The table of f, g, a and b^2 stands here a second time. Many steps bring the data's own moments back. */
+/* The table of f, g^2, a and b^2 a second time. */
+typedef struct {
+    double f, g2, a, b2;
+} sde_row;
+
+static sde_row sde_at(double t, const hkd_sde_options *o) {
+    const double B = o->vp.beta_min * t + o->vp.beta_d * t * t / 2, beta = o->vp.beta_min + o->vp.beta_d * t;
+    const double level = o->sigma_min * pow(o->sigma_max / o->sigma_min, t), grown = 1 - exp(-B);
+    if (o->kind == HKD_SDE_VE) return (sde_row){0, 2 * level * level * log(o->sigma_max / o->sigma_min), 1, level * level};
+    if (o->kind == HKD_SDE_VP) return (sde_row){-beta / 2, beta, exp(-B / 2), grown};
+    return (sde_row){-beta / 2, beta * (1 - exp(-2 * B)), exp(-B / 2), grown * grown};
+}
+
+/* Euler-Maruyama of the reverse SDE dy = (-f y + g^2 score) dt + g dw, written for a Gaussian: y ~ N(a centre, a^2 v + b^2). */
 static moments sde_recursion(int64_t steps, double v, const hkd_sde_options *o) {
     const double dt = (1 - o->t_min) / (double)steps;
-    moments y = {0, 0};
-    for (int64_t i = 0; i <= steps; i++) {
-        const double t = 1 - (double)i * dt, B = o->vp.beta_min * t + o->vp.beta_d * t * t / 2;
-        const double beta = o->vp.beta_min + o->vp.beta_d * t, level = o->sigma_min * pow(o->sigma_max / o->sigma_min, t);
-        const bool ve = o->kind == HKD_SDE_VE, vp = o->kind == HKD_SDE_VP;
-        const double a = ve ? 1 : exp(-B / 2), f = ve ? 0 : -beta / 2;
-        const double b2 = ve ? level * level : vp ? 1 - exp(-B) : (1 - exp(-B)) * (1 - exp(-B));
-        const double g2 = ve ? 2 * level * level * log(o->sigma_max / o->sigma_min) : vp ? beta : beta * (1 - exp(-2 * B));
-        if (i == 0) y.v = b2;
-        if (i == steps) return (moments){y.m / a, y.v / (a * a)};
-        const double total = a * a * v + b2, gain = 1 - f * dt - g2 * dt / total;
-        y.m = gain * y.m + g2 * dt / total * a * centre;
-        y.v = gain * gain * y.v + (i + 1 < steps ? g2 * dt : 0);
+    moments y = {0, sde_at(1, o).b2};
+    for (int64_t i = 0; i < steps; i++) {
+        const sde_row r = sde_at(1 - (double)i * dt, o);
+        const double total = r.a * r.a * v + r.b2, gain = 1 - r.f * dt - r.g2 * dt / total;
+        y.m = gain * y.m + r.g2 * dt / total * r.a * centre;
+        y.v = gain * gain * y.v + (i + 1 < steps ? r.g2 * dt : 0);
     }
-    return y;
+    const double a = sde_at(o->t_min, o).a;
+    return (moments){y.m / a, y.v / (a * a)};
+}
+
+/* The same steps on an image of one number, with the sampler's own noise. */
+static void sde_path(const hkd_sde_options *o, const char *name) {
+    enum { STEPS = 7 };
+    const double v = 0.3, dt = (1 - o->t_min) / STEPS, start_x = 0.8 * hkd_sde_sigma(1, o);
+    const uint64_t seed = 12;
+    hkd_gaussian g = round_cloud(v);
+    double x = start_x, y = start_x * sde_at(1, o).a;
+    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = 1, .size = 1, .seeds = &seed};
+    for (int i = 0; i < STEPS; i++) {
+        const sde_row r = sde_at(1 - i * dt, o);
+        const double score = (r.a * centre - y) / (r.a * r.a * v + r.b2);
+        double z;
+        hkd_random_normals(&z, 0, 1, &(hkd_stream){.seed = seed, .purpose = HKD_FOR_CHURN, .draw = (uint32_t)i});
+        y += (-r.f * y + r.g2 * score) * dt + (i + 1 < STEPS ? sqrt(r.g2 * dt) * z : 0);
+    }
+    y /= sde_at(o->t_min, o).a;
+    CHECK(!hkd_sample_sde(&s, &x, STEPS, o), "%s", hkd_last_error());
+    CHECK(fabs(x - y) < 1e-10 * fmax(1, fabs(y)), "%s: %.15g, its definition gives %.15g", name, x, y);
+}
+
+/* What the reverse SDE itself makes of N(0, b^2) at t = 1: a difference to the true N(a c, T), T = a^2 v + b^2, is carried to t
+ * by the factor G = T(t) / T(1) a(1) / a(t). */
+static moments sde_exact(double v, const hkd_sde_options *o) {
+    const sde_row first = sde_at(1, o), last = sde_at(o->t_min, o);
+    const double T1 = first.a * first.a * v + first.b2, T = last.a * last.a * v + last.b2, G = T / T1 * first.a / last.a;
+    return (moments){centre - G * first.a * centre / last.a, (T + G * G * (first.b2 - T1)) / (last.a * last.a)};
+}
+
+/* Weak order 1: twice the steps, half the error, here of the mean (VE's variance does better). That the sampler follows the
+ * recursion is what sde_path and the moments of many images say. */
+static void sde_order(const hkd_sde_options *o, const char *name) {
+    const double v = 0.3, exact = sde_exact(v, o).m;
+    const double coarse = sde_recursion(1000, v, o).m - exact, fine = sde_recursion(2000, v, o).m - exact;
+    CHECK(fabs(log2(coarse / fine) - 1) < 0.05, "%s: errors %g, %g", name, coarse, fine);
 }
 
 static void score_sde(void) {
@@ -330,6 +415,8 @@ static void score_sde(void) {
     hkd_gaussian g = round_cloud(v);
     for (int i = 0; i < 3; i++) {
         const moments expected = sde_recursion(200, v, &options[i]), limit = sde_recursion(40000, v, &options[i]);
+        sde_path(&options[i], names[i]);
+        sde_order(&options[i], names[i]);
         hkd_sampling s = crowd(&g, seeds, x, hkd_sde_sigma(1, &options[i]));
         CHECK(!hkd_sample_sde(&s, x, 200, &options[i]) && s.nfe == 200, "%s", hkd_last_error());
         compare(names[i], x, expected);

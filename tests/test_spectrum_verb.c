@@ -4,9 +4,12 @@
 #include "model_file.h"
 #include "model_levels.h"
 #include "os.h"
+#include "program.h"
 #include "scratch.h"
+#include "small_model.h"
 #include "test.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +18,7 @@
 
 extern const hkd_verb hkd_verb_spectrum;
 
-static hkd_model *small_model(hkd_device *dev, hkd_hierarchy hierarchy, bool is_hkd) {
+static hkd_model *numbered_model(hkd_device *dev, hkd_hierarchy hierarchy, bool is_hkd) {
     hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
     c.img_resolution = 8;
     c.model_channels = 8;
@@ -44,7 +47,7 @@ static hkd_model *small_model(hkd_device *dev, hkd_hierarchy hierarchy, bool is_
 static void levels_of(hkd_device *dev) {
     static hkd_model_levels l;
     for (int h = 0; h < 3; h++) {
-        hkd_model *m = small_model(dev, (hkd_hierarchy)h, true);
+        hkd_model *m = numbered_model(dev, (hkd_hierarchy)h, true);
         if (!m) return;
         CHECK(hkd_model_levels_read(&l, m) == HKD_OK, "%s", hkd_last_error());
         CHECK(l.count == (h == HKD_HIERARCHY_BOTTLENECK ? 1 : hkd_model_latent_count(m)), "%d levels", (int)l.count);
@@ -62,7 +65,7 @@ static void levels_of(hkd_device *dev) {
         hkd_model_levels_free(&l);
         hkd_model_free(m);
     }
-    hkd_model *plain = small_model(dev, HKD_HIERARCHY_FULL, false);
+    hkd_model *plain = numbered_model(dev, HKD_HIERARCHY_FULL, false);
     CHECK(plain && hkd_model_levels_read(&l, plain) == HKD_USAGE, "a denoiser has no operators");
     hkd_model_free(plain);
 }
@@ -86,7 +89,7 @@ static hkd_status run(const char **words, int count) {
 
 /* The CSV holds every mode once, alpha and beta in the right columns, and the discrete eigenvalue that belongs to them. */
 static void files(hkd_device *dev) {
-    hkd_model *m = small_model(dev, HKD_HIERARCHY_FULL, true);
+    hkd_model *m = numbered_model(dev, HKD_HIERARCHY_FULL, true);
     static hkd_model_levels l;
     if (!m || !CHECK(hkd_model_levels_read(&l, m) == HKD_OK, "%s", hkd_last_error())) return;
     const char *model = scratch("spectrum.safetensors");
@@ -119,7 +122,7 @@ static void files(hkd_device *dev) {
     char **names = NULL;
     size_t count = 0;
     CHECK(hkd_list_directory(&names, &count, plots) == HKD_OK, "%s", hkd_last_error());
-    CHECK((int64_t)count == 1 + 3 * l.count, "%d plots for %d operators", (int)count, (int)l.count);
+    CHECK((int64_t)count == 2 + 5 * l.count, "%d plots for %d operators", (int)count, (int)l.count);
     hkd_names_free(names, count);
     hkd_model_levels_free(&l);
     hkd_model_free(m);
@@ -128,10 +131,133 @@ static void files(hkd_device *dev) {
     CHECK(run(missing, 4) == HKD_BAD_FILE, "a missing model must exit with 3");
 }
 
+/* --modes: every eigenvalue is in the JSON. Two questions at once, or a model without operators, are refused. */
+static void modes_and_questions(const char *model, const char *plain) {
+    CHECK(program("spectrum --device ref --model %s --json --modes", model) == 0, "%s", program_err());
+    json_t *o = json_loads(program_out(), 0, NULL), *op = json_array_get(json_object_get(o, "operators"), 1);
+    const json_t *alpha = json_object_get(json_object_get(op, "eigenvalues"), "alpha");
+    CHECK(op && (json_int_t)json_array_size(alpha) == json_integer_value(json_object_get(op, "modes")), "modes are missing");
+    CHECK(json_real_value(json_array_get(alpha, 0)) != json_real_value(json_array_get(alpha, 1)), "one mode for all");
+    json_decref(o);
+    program_refuses(2, "one at a time", "spectrum --model %s --refit --others %s", model, model);
+    program_refuses(2, "no Koopman operators", "spectrum --model %s", plain);
+    program_refuses(2, "--refit needs --teacher", "spectrum --model %s --refit", model);
+    program_refuses(2, "expected a denoiser", "spectrum --model %s --refit --teacher %s", model, model);
+    program_refuses(2, "needs --data", "spectrum --model %s --refit --teacher mixture", model);
+    program_refuses(3, "nowhere", "spectrum --model %s --refit --teacher %s", model, scratch("nowhere"));
+    program_refuses(2, "of the configuration of", "spectrum --model %s --others %s", model, scratch("wide.safetensors"));
+    program_refuses(2, "of the configuration of", "spectrum --model %s --others %s", model, plain);
+    program_refuses(3, "nowhere", "spectrum --model %s --others %s", model, scratch("nowhere"));
+    program_refuses(2, "cannot write", "spectrum --model %s --csv %s", model, scratch("no/such/dir.csv"));
+}
+
+/* Proposition C.1 as a verb: a rotation and a real eigenvalue come out as they went in; a Jordan block is no such matrix. */
+static void matrix(void) {
+    const double k[9] = {1.2, 0.5, 0, -0.5, 1.2, 0, 0, 0, 0.7}, jordan[4] = {1, 1, 0, 1}, wide[2] = {1, 2};
+    small_tensor_file(scratch("k.safetensors"), &(small_tensor){"K", k, {2, {3, 3}}, HKD_DOUBLE}, 1);
+    small_tensor_file(scratch("j.safetensors"), &(small_tensor){"K", jordan, {2, {2, 2}}, HKD_DOUBLE}, 1);
+    small_tensor_file(scratch("w.safetensors"), &(small_tensor){"K", wide, {2, {1, 2}}, HKD_DOUBLE}, 1);
+    CHECK(program("spectrum --matrix %s --json --out %s", scratch("k.safetensors"), scratch("blocks.safetensors")) == 0, "%s",
+          program_err());
+    json_t *o = json_loads(program_out(), 0, NULL), *blocks = json_object_get(o, "blocks");
+    const json_t *pair = json_array_get(blocks, 0), *real = json_array_get(blocks, 1);
+    CHECK(json_array_size(blocks) == 2 && fabs(json_real_value(json_object_get(pair, "alpha")) - 0.2) < 1e-14 &&
+              fabs(json_real_value(json_object_get(pair, "beta")) - 0.5) < 1e-14 &&
+              fabs(json_real_value(json_object_get(real, "alpha")) + 0.3) < 1e-14 &&
+              json_is_true(json_object_get(real, "doubled")), "%s", program_out());
+    CHECK(json_real_value(json_object_get(o, "error_matrix")) < 1e-14, "the blocks do not give K back");
+    json_decref(o);
+    int64_t count = 0;
+    double *p = tensor_in_file(scratch("blocks.safetensors"), "p", NULL, &count);
+    CHECK(p && count == 3 * 4, "p has %d elements", (int)count);
+    free(p);
+    program_refuses(1, "Jordan block", "spectrum --matrix %s", scratch("j.safetensors"));
+    program_refuses(3, "square matrix", "spectrum --matrix %s", scratch("w.safetensors"));
+    program_refuses(3, "nowhere", "spectrum --matrix %s", scratch("nowhere.npy"));
+}
+
+/* One refit; the losses of operators that are trained, random, zero, and (3) of the start. */
+static void refit_losses(double loss[4], const char *model, const char *teacher, const char *lr) {
+    CHECK(program("spectrum --model %s --refit --teacher %s --refit-images 32 --refit-trajectories 16 --refit-steps 3 "
+                  "--refit-runs 2 --refit-lr %s --refit-size 0.5 --json --quiet", model, teacher, lr) == 0, "%s",
+          program_err());
+    json_t *o = json_loads(program_out(), 0, NULL), *rows = json_object_get(o, "refit");
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *curve = json_object_get(json_array_get(rows, i), "curve"), *last = json_array_get(curve, 3);
+        loss[i] = json_number_value(json_object_get(last, "loss_end"));
+    }
+    loss[3] = json_number_value(json_object_get(json_object_get(o, "start"), "loss_end"));
+    CHECK(o && strstr(json_string_value(json_object_get(o, "command")), "spectrum --model"), "no command");
+    json_decref(o);
+}
+
+/* Three kinds of operators from one start. With a learning rate of almost 0 all of them stay there, and A = 0 is the start
+ * itself; with a real one, trained operators and those frozen at 0 part. Catches a variant that starts from other weights,
+ * and operators that were to be frozen and were not. */
+static void refit(const char *model, const char *teacher) {
+    double still[4], moved[4];
+    refit_losses(still, model, teacher, "1e-12");
+    refit_losses(moved, model, teacher, "1e-2");
+    const double before = still[3];
+    CHECK(before > 0 && fabs(still[2] - before) < 1e-6 * before && fabs(still[0] - before) < 1e-6 * before,
+          "start %g, trained %g, zero %g", before, still[0], still[2]);
+    CHECK(fabs(still[1] - before) > 1e-4 * before, "random operators change nothing: %g, %g", still[1], before);
+    CHECK(moved[0] != still[0] && moved[0] != moved[2], "nothing was trained, or zero was not frozen: %g, %g, %g", still[0],
+          moved[0], moved[2]);
+    CHECK(program("spectrum --model %s --refit --teacher gaussian --data builtin:scenes:16 --data-count 70 "
+                  "--refit-images 16 --refit-trajectories 16 --refit-steps 2 --quiet", scratch("large.safetensors")) == 0, "%s",
+          program_err());
+    CHECK(strstr(program_out(), "random, frozen"), "%s", program_out());
+}
+
+/* A model and itself agree wholly; with another one the spread is that of the two values, |a - b| / sqrt 2. */
+static void others(const char *model) {
+    hkd_config c = small_config(true, 0);
+    hkd_device *dev = NULL;
+    char other[512];
+    snprintf(other, sizeof other, "%s", scratch("other.safetensors"));
+    if (!CHECK(!hkd_device_open_ref(&dev, &(hkd_device_options){0}), "%s", hkd_last_error())) return;
+    hkd_model *m = small_model(&c, dev);
+    const hkd_tensor *w = &hkd_weights_find(m->weights, "koopman.bottleneck")->value;
+    const int64_t count = hkd_count(&w->shape);
+    double *a = malloc((size_t)count * sizeof *a);
+    dev->download(dev, a, HKD_F64, w);
+    for (int64_t i = 0; i < count; i++) a[i] += 0.3;
+    dev->upload(dev, w, a, HKD_F64);
+    CHECK(!hkd_model_save(m, NULL, other, NULL, 0), "%s", hkd_last_error());
+    CHECK(program("spectrum --device ref --model %s --others %s,%s --pictures 2 --json", model, model, other) == 0, "%s",
+          program_err());
+    json_t *o = json_loads(program_out(), 0, NULL), *list = json_object_get(o, "operators");
+    const json_t *first = json_array_get(list, 0), *last = json_array_get(list, json_array_size(list) - 1);
+    CHECK(json_number_value(json_object_get(first, "sd_over_models")) == 0, "equal operators have a spread");
+    /* values x, x, x + 0.3: variance 0.3^2 / 3 */
+    CHECK(fabs(json_number_value(json_object_get(last, "sd_over_models")) - 0.3 / sqrt(3)) < 1e-6 &&
+              fabs(json_number_value(json_object_get(last, "correlation")) - 1) < 1e-6, "%s", program_out());
+    CHECK(json_number_value(json_object_get(json_object_get(o, "pictures"), "sd_over_models")) > 0, "pictures do not differ");
+    json_decref(o);
+    free(a);
+    hkd_model_free(m);
+    hkd_device_close(dev);
+}
+
 void test_spectrum_verb(void) {
     hkd_device *dev = NULL;
     if (!CHECK(hkd_device_open_ref(&dev, &(hkd_device_options){.threads = 1}) == HKD_OK, "%s", hkd_last_error())) return;
+    char model[512], plain[512];
+    hkd_config c = small_config(true, 0), d = small_config(false, 0);
+    snprintf(model, sizeof model, "%s", scratch("whole.safetensors"));
+    snprintf(plain, sizeof plain, "%s", scratch("plain.safetensors"));
+    small_model_file(model, &c);
+    small_model_file(plain, &d);
+    c.model_channels = 12;
+    small_model_file(scratch("wide.safetensors"), &c);
+    c.img_resolution = 16;
+    small_model_file(scratch("large.safetensors"), &c);
     levels_of(dev);
     files(dev);
+    matrix();
+    modes_and_questions(model, plain);
+    refit(model, plain);
+    others(model);
     hkd_device_close(dev);
 }

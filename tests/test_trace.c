@@ -1,9 +1,9 @@
 /* hkd trace and hkd compare on a small network: a right trace passes on every device, a wrong tensor is named. */
-#include "cli.h"
 #include "cpu.h"
 #include "init.h"
 #include "model_file.h"
 #include "networks.h"
+#include "program.h"
 #include "scratch.h"
 #include "test.h"
 #include "trace.h"
@@ -11,18 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-extern const hkd_verb hkd_verb_trace, hkd_verb_compare;
-
-static int program(const char *words) {
-    static const hkd_verb *const verbs[] = {&hkd_verb_trace, &hkd_verb_compare, NULL};
-    char copy[2048];
-    const char *argv[32] = {"hkd"};
-    int argc = 1;
-    snprintf(copy, sizeof copy, "%s", words);
-    for (char *w = strtok(copy, " "); w && argc < 31; w = strtok(NULL, " ")) argv[argc++] = w;
-    return hkd_main(verbs, argc, argv);
-}
 
 /* A network of two levels, one block each, 8x8, with operators. */
 static bool write_model(const char *path) {
@@ -73,6 +61,15 @@ static hkd_status record_network(const char *path, bool *calls, int index, hkd_d
     return status;
 }
 
+/* One line says which operator is wrong given its own inputs, one which tensor is the first outside end to end. */
+static void two_lines(const char *said, const char *name) {
+    const char *second = strchr(said, '\n'), *end = second ? strchr(second + 1, '\n') : NULL;
+    if (!CHECK(end && !end[1], "not two lines: %s", said)) return;
+    const char *in_first = strstr(said, name);
+    CHECK(!strncmp(said, "operators: the first wrong one is", 33) && in_first && in_first < second, "%s", said);
+    CHECK(!strncmp(second + 1, "end to end: the first tensor outside", 36) && strstr(second, name), "%s", said);
+}
+
 /* The recorded networks against the cpu's: a port does the same with files of its own. */
 static void networks(void) {
     char mine[512], words[2048];
@@ -85,7 +82,7 @@ static void networks(void) {
         hkd_device_close(dev);
         if (!calls) continue;
         snprintf(words, sizeof words, "compare vectors/networks/%s.safetensors %s", hkd_network_name(i), mine);
-        CHECK(program(words) == HKD_OK, "network %s on cpu: %s", hkd_network_name(i), hkd_last_error());
+        CHECK(program("%s", words) == HKD_OK, "network %s on cpu: %s", hkd_network_name(i), hkd_last_error());
     }
 }
 
@@ -101,9 +98,9 @@ void test_trace(void) {
     static const char *const devices[] = {"cpu --as-run", "ref", "cpu", "cpu --isa plain", "cpu --math direct"};
     for (int d = 0; d < 5; d++) {
         snprintf(words, sizeof words, "trace --device %s --model %s --in %s --out %s", devices[d], model, in, out);
-        CHECK(program(words) == HKD_OK, "%s: %s", words, hkd_last_error());
+        CHECK(program("%s", words) == HKD_OK, "%s: %s", words, hkd_last_error());
         snprintf(words, sizeof words, "compare %s", out);
-        CHECK(program(words) == HKD_OK, "%s's own trace is refused: %s", devices[d], hkd_last_error());
+        CHECK(program("%s", words) == HKD_OK, "%s's own trace is refused: %s", devices[d], hkd_last_error());
     }
     hkd_trace t;
     if (!CHECK(!hkd_trace_load(&t, out), "%s", hkd_last_error())) return;
@@ -113,6 +110,7 @@ void test_trace(void) {
     write_port(port, &t, middle);
     hkd_trace_free(&t);
     snprintf(words, sizeof words, "compare %s %s", out, port);
-    CHECK(program(words) == HKD_CHECK_FAILED, "a wrong tensor passed");
-    CHECK(strstr(hkd_last_error(), name), "the wrong tensor is %s, but: %s", name, hkd_last_error());
+    CHECK(program("%s", words) == HKD_CHECK_FAILED, "a wrong tensor passed");
+    two_lines(program_out(), name);
+    CHECK(strstr(program_err(), name), "the wrong tensor is %s, but: %s", name, program_err());
 }

@@ -5,10 +5,15 @@
 #include "checkpoint.h"
 #include "cpu.h"
 #include "init.h"
+#include "model_inputs.h"
+#include "os.h"
 #include "scratch.h"
+#include "sides.h"
 #include "test.h"
+#include "training.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -318,7 +323,178 @@ static void label_is_seen(void) {
     end(&r);
 }
 
+/* ---- Propositions C.2 and C.3 in the log ---- */
+
+/* What decodes from the latents of `x` (noise level sigma), moved by dt, as a picture of x_T. */
+static void decoded(const run *r, double *d, const double *x, double sigma, double dt, const double *x_T,
+                    const double *labels) {
+    double *z[HKD_MAX_LATENTS + 1];
+    const double top[1] = {80}, level[1] = {sigma}, by[1] = {dt};
+    const hkd_model_input from = {.n = 1, .x = x, .sigma = level, .class_labels = labels};
+    const hkd_model_input to = {.n = 1, .x = x_T, .sigma = top, .class_labels = labels, .dt = by};
+    CHECK(!hkd_latents_new(z, r->model, 1) && !hkd_model_encode(r->model, z, &from) &&
+              !hkd_model_decode(r->model, d, NULL, (const double *const *)z, &to), "%s", hkd_last_error());
+    free(z[0]);
+}
+
+/* The image side telescopes: it is the squared distance between two whole decodings, whatever the levels do in between. Catches
+ * a level that is left out or exchanged twice, another input, another time. And it never falls below the latent side. */
+static void sides(void) {
+    run r = begin(HKD, 1, 8);
+    hkd_consistency c = {0}, again = {0};
+    double want = 0;
+    steps(&r, 20); /* operators and levels that are not 0 */
+    CHECK(!hkd_train_sides(&c, r.model, &trajectories) && !hkd_train_sides(&again, r.model, &trajectories), "%s",
+          hkd_last_error());
+    CHECK(c.loss == again.loss && c.bound == again.bound && c.rho == again.rho, "another value the second time");
+    for (int i = 0; i < HKD_SIDES_PATHS; i++)
+        for (int k = 1; k <= HKD_SIDES_TIMES; k++) { /* STATES = 5: a quarter of the way is one state */
+            double x_T[SIZE], x[SIZE], a[SIZE], b[SIZE], label[3] = {i % 3 == 0, i % 3 == 1, i % 3 == 2};
+            state(&trajectories, i, 0, x_T);
+            state(&trajectories, i, k, x);
+            decoded(&r, a, x_T, 80, -1, x_T, label);
+            decoded(&r, b, x, levels[k], hkd_dt_to_end(&r.model->config, levels[k]), x_T, label);
+            for (int e = 0; e < SIZE; e++) want += (a[e] - b[e]) * (a[e] - b[e]) / (HKD_SIDES_PATHS * HKD_SIDES_TIMES);
+        }
+    CHECK(fabs(c.loss - want) < 1e-4 * want, "image side %.9g, from whole decodings %.9g", c.loss, want);
+    CHECK(c.loss >= c.bound && c.loss > 0, "image side %g, latent side %g", c.loss, c.bound);
+    CHECK(c.rho > 0 && c.rho <= 1, "rho = %g", c.rho);
+    end(&r);
+    run plain = begin(EDM, 1, 8);
+    CHECK(hkd_train_sides(&c, plain.model, &trajectories) == HKD_USAGE, "a denoiser has two sides");
+    end(&plain);
+}
+
+/* Of one trajectory and state, with an operator on the bottleneck alone: |gap|^2 and |e^{(eps-t) A} gap|^2 with gap = E(x_t) -
+ * e^{(t-T) A} E(x_T), and the square of what the picture changes when the bottleneck goes from the one end to the other. */
+typedef struct {
+    double now, later, change;
+} exchanged;
+
+static void turn(double *p, double *q, double alpha, double beta, double dt) {
+    const double g = exp(alpha * dt), c = cos(beta * dt), s = sin(beta * dt), x = *p, y = *q;
+    *p = g * (c * x + s * y);
+    *q = g * (c * y - s * x);
+}
+
+static exchanged exchange_one(const run *r, const double *a, int64_t half, int64_t area, int i, int k) {
+    const hkd_config *c = &r->model->config;
+    const double label[3] = {i % 3 == 0, i % 3 == 1, i % 3 == 2}, sigma[2] = {80, levels[k]}, zero[1] = {0};
+    const double t = hkd_time_of_sigma(c, levels[k]);
+    const int last = hkd_model_latent_count(r->model) - 1;
+    double x[2][SIZE], d[2][SIZE], *z[2][HKD_MAX_LATENTS + 1];
+    exchanged e = {0, 0, 0};
+    for (int q = 0; q < 2; q++) {
+        state(&trajectories, i, q ? k : 0, x[q]);
+        const hkd_model_input in = {.n = 1, .x = x[q], .sigma = &sigma[q], .class_labels = label};
+        CHECK(!hkd_latents_new(z[q], r->model, 1) && !hkd_model_encode(r->model, z[q], &in), "%s", hkd_last_error());
+    }
+    double *w = z[0][last], *at = z[1][last];
+    for (int64_t m = 0; m < half; m++) { /* pair m / area at place m % area */
+        const int64_t p = m / area * 2 * area + m % area, q = p + area;
+        double u = w[p], v = w[q];
+        turn(&u, &v, a[m], a[half + m], t - 1);
+        const double square = (at[p] - u) * (at[p] - u) + (at[q] - v) * (at[q] - v);
+        e.now += square;
+        e.later += exp(-2 * a[m] * t) * square;
+        turn(&w[p], &w[q], a[m], a[half + m], -1);
+        turn(&at[p], &at[q], a[m], a[half + m], -t);
+    }
+    const hkd_model_input end_of = {.n = 1, .x = x[0], .sigma = sigma, .class_labels = label, .dt = zero};
+    for (int q = 0; q < 2; q++) {
+        if (q) memcpy(w, at, (size_t)(2 * half) * sizeof *w);
+        CHECK(!hkd_model_decode(r->model, d[q], NULL, (const double *const *)z[0], &end_of), "%s", hkd_last_error());
+    }
+    for (int n = 0; n < SIZE; n++) e.change += (d[1][n] - d[0][n]) * (d[1][n] - d[0][n]);
+    free(z[0][0]), free(z[1][0]);
+    return e;
+}
+
+/* With one operator rho = 0 and the factor is 1: the latent side is min change / later, times e^{-2 max alpha t}, times the
+ * mean of now, recomputed here with the exponential of the operator. */
+static void one_level(void) {
+    const hkd_train_settings s = settings_of(HKD, 8);
+    run r = {0};
+    hkd_config c = hkd_config_default(HKD_ARCH_DDPMPP);
+    c.img_resolution = RES, c.model_channels = 8, c.levels = 2, c.num_blocks = 1, c.label_dim = 3, c.dropout = 0;
+    c.channel_mult[0] = c.channel_mult[1] = 1, c.attn_resolutions[0] = 2, c.is_hkd = true;
+    c.hierarchy = HKD_HIERARCHY_BOTTLENECK;
+    CHECK(!hkd_device_open_ref(&r.dev, &(hkd_device_options){0}) && !hkd_model_new(&r.model, &c, r.dev) &&
+              !hkd_init_weights(r.model->weights, 1, true) && !hkd_trainer_new(&r.trainer, r.model, &s), "%s",
+          hkd_last_error());
+    steps(&r, 3);
+    hkd_consistency got = {0};
+    CHECK(!hkd_train_sides(&got, r.model, &trajectories), "%s", hkd_last_error());
+    const hkd_tensor *w = &hkd_weights_find(r.model->weights, "koopman.bottleneck")->value;
+    const int64_t half = hkd_count(&w->shape) / 2, area = w->shape.dim[1] * w->shape.dim[2];
+    double *a = malloc((size_t)(2 * half) * sizeof *a), bound = 0, loss = 0, top = -INFINITY;
+    r.dev->download(r.dev, a, HKD_F64, w);
+    for (int64_t m = 0; m < half; m++) top = fmax(top, a[m]);
+    for (int k = 1; k <= HKD_SIDES_TIMES; k++) {
+        double eta = INFINITY, gap = 0;
+        for (int i = 0; i < HKD_SIDES_PATHS; i++) {
+            const exchanged e = exchange_one(&r, a, half, area, i, k);
+            eta = fmin(eta, e.change / e.later);
+            gap += e.now / HKD_SIDES_PATHS;
+            loss += e.change / (HKD_SIDES_PATHS * HKD_SIDES_TIMES);
+        }
+        bound += eta * exp(-2 * top * hkd_time_of_sigma(&c, levels[k])) * gap / HKD_SIDES_TIMES;
+    }
+    CHECK(got.rho == 0 && fabs(got.loss - loss) < 1e-9 * loss, "image side %.12g, by hand %.12g", got.loss, loss);
+    CHECK(bound > 0 && fabs(got.bound - bound) < 1e-9 * bound, "latent side %.12g, by hand %.12g", got.bound, bound);
+    free(a);
+    end(&r);
+}
+
+/* The number of commas in line `line` of a text, from 1; -1: there is no such line. */
+static int commas(const char *text, int line) {
+    int count = 0;
+    for (; line > 1; line--) {
+        text = strchr(text, '\n');
+        if (!text++ || !*text) return -1;
+    }
+    for (; *text && *text != '\n'; text++) count += *text == ',';
+    return count;
+}
+
+/* A run of `length` pictures with a log; the text of the log, which the caller frees. */
+static char *logged(int64_t length, int64_t every, bool resume) {
+    hkd_train_settings s = settings_of(HKD, 8);
+    s.images = length;
+    run r = begin_with(HKD, 1, &s);
+    char log[512], checkpoint[512];
+    unsigned char *text = NULL;
+    size_t count;
+    snprintf(log, sizeof log, "%s", scratch("sides.csv"));
+    snprintf(checkpoint, sizeof checkpoint, "%s", scratch("sides.checkpoint"));
+    const training_run t = {.trainer = r.trainer, .what = "distil", .settings = "seed=3\n", .checkpoint = checkpoint,
+                            .every = 1e9, .log = log, .sides_every = every, .resume = resume, .quiet = true};
+    CHECK(!training_run_to_end(&t) && !hkd_read_file(&text, &count, log, 1 << 20), "%s", hkd_last_error());
+    end(&r);
+    return (char *)text;
+}
+
+/* Columns only where they are wanted, numbers only where they were measured; a stopped run goes on with the same bytes; a log
+ * of an older version keeps its form, whatever the new one would write. */
+static void sides_in_the_log(void) {
+    char *whole = logged(32, 2, false), *cut = logged(16, 2, false), *resumed_log = logged(32, 2, true), *old, *continued;
+    CHECK(strstr(whole, "consistency_loss,consistency_bound,consistency_rho\n"), "no columns: %.200s", whole);
+    CHECK(commas(whole, 1) == 11 && commas(whole, 2) == 11 && commas(whole, 3) == 11, "ragged rows:\n%s", whole);
+    const char *second = strchr(strchr(whole, '\n') + 1, '\n');
+    CHECK(second && !memcmp(second - 3, ",,,", 3) && second[1] == '2', "step 1 was measured, or step 2 is missing:\n%s", whole);
+    CHECK(strchr(second + 1, '\n')[-1] != ',', "step 2 was not measured:\n%s", whole);
+    CHECK(!strcmp(whole, resumed_log), "the resumed log differs:\n%s\n%s", whole, resumed_log);
+    old = logged(16, 0, false);
+    continued = logged(32, 2, true);
+    CHECK(commas(old, 1) == 8 && commas(continued, 1) == 8 && commas(continued, 5) == 8 && commas(continued, 6) == -1,
+          "a log without the columns got them:\n%s", continued);
+    free(whole), free(cut), free(resumed_log), free(old), free(continued);
+}
+
 void test_training(void) {
+    sides();
+    one_level();
+    sides_in_the_log();
     shuffle();
     decay();
     for (kind what = EDM; what <= HKD; what++) {

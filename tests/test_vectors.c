@@ -22,7 +22,7 @@ static void floors(void) {
     int total = 0;
     for (int k = 0; hkd_op_table[k]; k++) {
         const hkd_op *op = hkd_op_table[k];
-        int n = 0, empty = 0, one = 0, half = 0, tail = 0, bad = 0, kind[4] = {0};
+        int n = 0, empty = 0, one = 0, half = 0, tail = 0, bad = 0, huge = 0, tiny = 0, kind[4] = {0};
         for (int l = 0; hkd_case_lists[l]; l++) {
             if (strcmp(hkd_case_lists[l]->op, op->name) != 0) continue;
             for (const hkd_case *c = hkd_case_lists[l]->cases; c->name; c++) {
@@ -30,6 +30,8 @@ static void floors(void) {
                 kind[c->kind]++;
                 tail += flagged(c, "Tail");
                 bad += flagged(c, "NonFinite");
+                huge += flagged(c, "Range");
+                tiny += flagged(c, "Subnormal");
                 empty += flagged(c, "Empty");
                 one += flagged(c, "SizeOne");
                 half += flagged(c, "Half");
@@ -44,6 +46,7 @@ static void floors(void) {
         CHECK(kind[HKD_RANDOM] >= 3 && kind[HKD_ADVERSARIAL] >= 3, "%s has %d random and %d adversarial cases", op->name,
               kind[HKD_RANDOM], kind[HKD_ADVERSARIAL]);
         CHECK(tail && bad, "%s has no odd size, or nothing infinite or NaN", op->name);
+        CHECK(huge && tiny, "%s has no wide range, or no subnormal numbers", op->name);
     }
     CHECK(total >= 600, "%d cases, 600 are the least", total);
     int composites = 0;
@@ -134,7 +137,7 @@ static void lacking(void) {
 }
 
 typedef struct {
-    char first[1800];
+    char first[3400];
 } failures;
 
 static void keep_first(void *context, const hkd_check *c) {
@@ -247,10 +250,11 @@ static void guesses_along_axes(void) {
 static void guesses(void) {
     enum { H = 6, W = 10, N = 3 * H * W };
     static const char *const says[] = {"padding", "tail",  "bias", "n/(n-1)", "never written",
-                                       "twice",   "sign",  "float16", "wrong places", "bfloat16"};
+                                       "twice",   "sign",  "float16", "wrong places", "bfloat16",
+                                       "(n-1)/n", "the factor 0.3", "skipped", "fast or approximate"};
     const hkd_shape shape = {4, {1, 3, H, W}};
     const hkd_profile profile = {.fma = false};
-    for (int kind = 0; kind < 10; kind++) {
+    for (int kind = 0; kind < 14; kind++) {
         double y[N], bound[N], got[N];
         char text[200];
         hkd_fill(y, N, "normal", "guess");
@@ -259,7 +263,8 @@ static void guesses(void) {
             const bool border = !row || !col || row == H - 1 || col == W - 1;
             const double wrong[] = {border ? y[i] + 1 + i : y[i], col >= 8 ? 7 + i : y[i], y[i] + c + 1, y[i] * 15 / 14, NAN,
                                     2 * y[i],
-                                    -y[i], hkd_round_half(y[i]), y[(i + 7) % N], y[i] * (1 + 0x1p-8 * ((i % 3) - 1) * 0.9)};
+                                    -y[i], hkd_round_half(y[i]), y[(i + 7) % N], y[i] * (1 + 0x1p-8 * ((i % 3) - 1) * 0.9),
+                                    y[i] * 14 / 15, y[i] * 0.3, i % 3 ? y[i] : 0, y[i] * (1 + 0x1p-17 * (1 + i % 5))};
             bound[i] = 4;
             got[i] = wrong[kind];
         }
@@ -269,11 +274,13 @@ static void guesses(void) {
     }
     guesses_along_axes();
     const hkd_shape pair = {1, {2, 0, 0, 0}};
-    const double tiny[] = {0x1p-130, 1}, zero[] = {0, 1}, none[] = {0, 0};
-    const hkd_judged j = {tiny, none, zero, &pair, 2, false, 1, NULL};
-    char text[200];
-    hkd_guess(text, sizeof text, &j, &profile);
-    CHECK(strstr(text, "--flush"), "flushed subnormals are guessed as '%s'", text);
+    const double due[][2] = {{0x1p-130, 1}, {0x1p-120, 1}}, zero[] = {0, 1}, none[] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        const hkd_judged j = {due[i], none, zero, &pair, 2, false, 1, NULL};
+        char text[200];
+        hkd_guess(text, sizeof text, &j, &profile);
+        CHECK(strstr(text, i ? "underflows" : "--flush"), "zero for %g is guessed as '%s'", due[i][0], text);
+    }
 }
 
 /* ---- a small set of vectors, damaged ---- */

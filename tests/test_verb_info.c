@@ -158,6 +158,8 @@ static void refuses(const char *model) {
     program_refuses(3, "describes no network", "info %s", bad);
     damage(bad, model, 0, "num_blocks\\\":1", "num_blocks\\\":2");
     program_refuses(3, "is missing", "info %s", bad);
+    damage(bad, model, 0, "model_channels\\\":8", "modle_channels\\\":8");
+    program_refuses(3, "bad.safetensors: hkd.config: 'modle_channels' is no field", "info %s", bad);
     damage(bad, model, 0, "\"koopman.1\"", "\"koopman.9\"");
     program_refuses(3, "koopman.1", "info %s", bad);
     damage(bad, model, 0, "img_resolution\\\":8", "img_resolution\\\":7");

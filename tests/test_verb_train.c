@@ -127,6 +127,20 @@ static void rates(void) {
     CHECK(fabs(last_of_log("g.csv", 8) - pow(0.5, 0.1)) < 1e-8, "the average's decay is %g", last_of_log("g.csv", 8));
 }
 
+/* A model's file says how it was trained: by content and options, not by file names. */
+static void the_model_says(void) {
+    hkd_safetensors *st = NULL;
+    make_teacher("0");
+    CHECK(program("train --quiet --threads 1 --objective hkd --teacher %s --images 4 --trajectory-steps 3 --times 1 --batch 4 "
+                  "--seed 6 --out %s", teacher, scratch("t")) == 0, "%s", program_err());
+    if (!CHECK(!hkd_safetensors_open(&st, scratch("t")), "%s", hkd_last_error())) return;
+    const char *about = hkd_safetensors_metadata(st, "hkd.train");
+    CHECK(about && strstr(about, "learns from=network ") && strstr(about, "images=4\n") && strstr(about, "seed=6\n"),
+          "hkd.train: %s", about ? about : "nothing");
+    CHECK(about && !strstr(about, "teacher.safetensors"), "a file's name is no content: %s", about ? about : "");
+    hkd_safetensors_close(st);
+}
+
 /* The named configuration is a network of about a million parameters, and the command line overrides it. */
 static void named(void) {
     const char *words = "--config cifar10-small --data builtin:scenes --data-count 2 --images 0 --augment 0.12";
@@ -154,6 +168,7 @@ void test_verb_train(void) {
     resume_the_same();
     fields();
     rates();
+    the_model_says();
     named();
     nowhere();
 }

@@ -84,11 +84,11 @@ hkd_status hkd_bench_scaling(json_t *rows, const hkd_bench *b, const char *svg) 
     for (int k = 0; k < CURVES; k++)
         for (int i = 0; i < POINTS && !status; i++)
             if (k != THREADS || curves[k].at[i] <= hkd_cores()) status = point(rows, &all[k], b, (curve)k, curves[k].at[i]);
-    FILE *out = status ? NULL : fopen(svg, "w");
+    hkd_draft d;
+    if (!status) status = hkd_draft_open(&d);
     if (status) return status;
-    if (!out) return hkd_fail(HKD_USAGE, "%s: cannot be written", svg);
-    hkd_svg_open(out, "Time of one step for an image", 1320, 960);
-    for (int k = 0; k < CURVES; k++) draw(out, &all[k], (curve)k);
-    fputs("</svg>\n", out);
-    return fclose(out) ? hkd_fail(HKD_RESOURCES, "%s: not written", svg) : HKD_OK;
+    hkd_svg_open(d.out, "Time of one step for an image", 1320, 960);
+    for (int k = 0; k < CURVES; k++) draw(d.out, &all[k], (curve)k);
+    fputs("</svg>\n", d.out);
+    return hkd_draft_save(&d, svg);
 }

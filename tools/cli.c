@@ -4,11 +4,11 @@
 #ifdef HKD_OPENCL
 #include "machines.h"
 #endif
+#include "os.h"
 #include "status.h"
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,34 +245,39 @@ void hkd_say(const hkd_args *a, const char *format, ...) {
 
 /* ---- Ctrl-C ---- */
 
-static volatile sig_atomic_t interrupted;
+static const volatile sig_atomic_t *interrupted;
 
-static void on_interrupt(int signal_number) {
-    interrupted = 1;
-    signal(signal_number, SIG_DFL);
-}
-
-bool hkd_cancelled(void) { return interrupted; }
-
-static void catch_interrupt(void) {
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
-}
+bool hkd_cancelled(void) { return interrupted && *interrupted; }
 
 /* ---- help and version ---- */
 
+enum { LEFT = 37, WIDTH = 128 }; /* columns of the help */
+
+/* Words from column `at` on; what would pass WIDTH goes on below, at LEFT. Line breaks in the text stand. */
+static void print_words(const char *text, int at) {
+    while (*text) {
+        const int spaces = (int)strspn(text, " "), word = (int)strcspn(text + spaces, " \n");
+        if (at + spaces + word > WIDTH && at > LEFT) printf("\n%*s%.*s", LEFT, "", word, text + spaces), at = LEFT + word;
+        else printf("%.*s", spaces + word, text), at += spaces + word;
+        text += spaces + word;
+        if (*text == '\n') putchar(*text++), at = 0;
+    }
+    putchar('\n');
+}
+
 static void print_options(const hkd_option *o) {
     for (; o->name; o++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-        printf("  %-34s %s", left, o->help);
-        if (o->standard) printf(" (%s)", o->standard);
-        printf("\n");
+        char left[128], help[4096];
+        snprintf(left, sizeof left, "  --%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        if (o->standard) snprintf(help, sizeof help, " %s (%s)", o->help, o->standard);
+        else snprintf(help, sizeof help, " %s", o->help);
+        print_words(help, printf("%-*s", LEFT - 1, left));
     }
 }
 
 static void print_verb_help(const hkd_verb *v) {
-    printf("hkd %s%s%s [options]\n%s\n", v->name, v->operands ? " " : "", v->operands ? v->operands : "", v->summary);
+    print_words(v->operands ? v->operands : "[options]", printf("hkd %s%s ", v->name, v->operands ? " [options]" : ""));
+    printf("%s\n", v->summary);
     if (v->option[0].name) printf("\noptions (in brackets: what holds when not given)\n");
     print_options(v->option);
     printf("\ncommon options\n");
@@ -339,15 +344,16 @@ static int complain(const char *verb, hkd_status status) {
     return status;
 }
 
-static int run_verb(const hkd_verb *verb, int argc, const char **argv) {
+static int run_verb(const hkd_verb *verb, const char *program, int argc, const char **argv) {
     hkd_args args;
     hkd_status status = hkd_parse_args(&args, verb, argc, argv);
     if (status) return complain(verb->name, status);
+    args.program = program;
     if (args.help) {
         print_verb_help(verb);
         return HKD_OK;
     }
-    catch_interrupt();
+    interrupted = hkd_interrupt_flag();
     status = verb->run(&args);
     if (fflush(stdout) && !status) status = hkd_fail(HKD_RESOURCES, "stdout: %s", strerror(errno));
     return status ? complain(verb->name, status) : HKD_OK;
@@ -366,7 +372,7 @@ int hkd_main(const hkd_verb *const *verbs, int argc, const char **argv) {
     const char *words[64];
     int n = 0;
     for (; verbs[n] && n < 63; n++) {
-        if (!strcmp(verbs[n]->name, word)) return run_verb(verbs[n], argc - 2, argv + 2);
+        if (!strcmp(verbs[n]->name, word)) return run_verb(verbs[n], argv[0], argc - 2, argv + 2);
         words[n] = verbs[n]->name;
     }
     words[n] = NULL;

@@ -37,6 +37,7 @@ struct hkd_args {
     const char *value[HKD_MAX_OPTION + HKD_COMMON_OPTIONS]; /* the verb's options, then the common ones */
     const char **operand;                                   /* argv, reordered; `operands` of them */
     int operands;
+    const char *program;                                    /* as it was called: "build/hkd" */
     bool help;
 };
 

@@ -50,11 +50,11 @@ static bool all_got(const picture *p, bool (*is)(double)) {
 static bool is_nan(double x) { return isnan(x); }
 static bool is_zero(double x) { return x == 0; }
 
-/* Zeros where numbers below 2^-126 are due, and nothing else. */
-static bool flushed(const picture *p) {
+/* Zeros where numbers of some size, but below this one, are due, and nothing else. */
+static bool zeros_below(const picture *p, double size) {
     for (int64_t i = 0; i < p->count; i++) {
         const double y = fabs(p->j->expected[i] * p->j->repeats);
-        if (p->bad[i] && !(p->j->got[i] == 0 && y > 0 && y < 0x1p-126)) return false;
+        if (p->bad[i] && !(p->j->got[i] == 0 && y > 0 && y < size)) return false;
     }
     return true;
 }
@@ -228,8 +228,10 @@ static void look(char *out, size_t size, const picture *p) {
     const int axis = only_tail(p, &tile), bias = depends_on_one_axis(p);
     const char *pair = pairs(p);
     if (all_got(p, is_nan)) snprintf(out, size, "NaN: these elements are never written, or 0/0");
-    else if (flushed(p))
+    else if (zeros_below(p, 0x1p-126))
         snprintf(out, size, "subnormal numbers became zero: a port declares that with --flush");
+    else if (zeros_below(p, 0x1p-60))
+        snprintf(out, size, "zeros for small numbers: a step before the result underflows or overflows");
     else if (p->wrong > 1 && all_got(p, is_zero)) snprintf(out, size, "zeros: these elements are skipped");
     else if (ratio != 0 && fabs(ratio - 1) > 3e-4) from_ratio(out, size, p, ratio);
     else if (worst > 1e-3 && from_places(out, size, p)) return;

@@ -61,6 +61,8 @@ static hkd_status concatenate(hkd_saved *out, unsigned char **bytes, const shard
     for (int k = 1; k < t->rank; k++) out->shape.dim[k] = t->dim[k];
     for (int i = 0; i < count; i++) {
         const hkd_safetensor *u = hkd_safetensors_find(all[i].st, name);
+        if (u->dim[0] > INT64_MAX - out->shape.dim[0]) /* possible where another extent is 0 */
+            return hkd_fail(HKD_BAD_FILE, "%s: '%.64s' is too long to be joined", all[i].name, name);
         out->shape.dim[0] += u->dim[0];
         size += u->end - u->begin;
     }

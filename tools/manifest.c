@@ -33,7 +33,8 @@ hkd_status hkd_manifest_begin(hkd_manifest_writer *w, const char *dir) {
     *w = (hkd_manifest_writer){.dir = dir, .cases = json_array(), .networks = json_array()};
     w->index.text = calloc(1, w->index.room = 1);
     w->calls.text = calloc(1, w->calls.room = 1);
-    return w->cases && w->networks && w->index.text && w->calls.text ? hkd_make_directory(dir) : hkd_fail(HKD_RESOURCES, "out of memory");
+    if (!w->cases || !w->networks || !w->index.text || !w->calls.text) return hkd_fail(HKD_RESOURCES, "out of memory");
+    return hkd_make_directory(dir);
 }
 
 void hkd_manifest_writer_free(hkd_manifest_writer *w) {
@@ -113,9 +114,9 @@ static json_t *add_tensor(hkd_manifest_writer *w, const line_facts *f, const hkd
     for (int d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer(t->dim[d]));
     shape_text(shape, sizeof shape, t);
     const hkd_status status = append_text(
-        &w->index, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", f->id, t->name, hkd_stored_name(t->type), shape, f->file,
-        (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind, f->n,
-        f->note);
+        &w->index, "%s\t%s\t%s\t%s\t%s\t%llu\t%016llx\t%s\t%lld\t%s\n", f->id, t->name, hkd_stored_name(t->type), shape,
+        f->file, (unsigned long long)offset, (unsigned long long)fnv1a(bytes + offset, (size_t)(t->end - t->begin)), f->kind,
+        f->n, f->note);
     json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "role", t->name, "dtype", hkd_stored_name(t->type), "shape", dims, "offset",
                           (json_int_t)offset);
     if (!status) return o;

@@ -2,6 +2,7 @@
 
 #include "detail.h"
 #include "lists.h"
+#include "pictures.h"
 #include "progress.h"
 #include "status.h"
 
@@ -125,7 +126,10 @@ hkd_status hkd_print_control(hkd_subject *s, const hkd_model_input *image, const
     }
     if (status) return status;
     if (hkd_given(a, "json")) {
-        json_t *o = json_pack("{s:s, s:o, s:o}", "band", what, "each_level", json_of(&c[0]), "all_levels", json_of(&c[1]));
+        char command[2048];
+        hkd_command_text(command, sizeof command, a);
+        json_t *o = json_pack("{s:s, s:s, s:o, s:o}", "command", command, "band", what, "each_level", json_of(&c[0]),
+                              "all_levels", json_of(&c[1]));
         json_dumpf(o, stdout, JSON_INDENT(1));
         printf("\n");
         json_decref(o);

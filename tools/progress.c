@@ -1,23 +1,15 @@
 #include "progress.h"
 
 #include "cli.h"
-#include "status.h"
+#include "os.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void hkd_progress_begin(hkd_progress *p, const char *what, const char *unit, int64_t total, bool quiet) {
-    const double start = now();
+    const double start = hkd_seconds();
     *p = (hkd_progress){.what = what, .unit = unit, .total = total, .start = start, .shown = start, .quiet = quiet,
-                        .terminal = isatty(STDERR_FILENO)};
+                        .terminal = hkd_is_terminal(2)};
     const char *no_colour = getenv("NO_COLOR");
     p->colour = p->terminal && !(no_colour && *no_colour);
 }
@@ -33,7 +25,7 @@ static void clock_text(char *out, size_t size, double seconds) {
 
 static void draw(hkd_progress *p, const char *extra) {
     enum { WIDTH = 24 };
-    const double seconds = now() - p->start, rate = seconds > 0 ? (double)(p->done - p->first) / seconds : 0;
+    const double seconds = hkd_seconds() - p->start, rate = seconds > 0 ? (double)(p->done - p->first) / seconds : 0;
     char bar[WIDTH + 1], left[32] = "", took[32];
     const int full = p->total > 0 ? (int)(WIDTH * p->done / p->total) : 0;
     for (int i = 0; i < WIDTH; i++) bar[i] = i < full ? '#' : '.';
@@ -54,7 +46,7 @@ static void draw(hkd_progress *p, const char *extra) {
 
 void hkd_progress_at(hkd_progress *p, int64_t done, const char *extra) {
     p->done = done;
-    const double time = now();
+    const double time = hkd_seconds();
     if (p->quiet || time - p->shown < (p->terminal ? 0.1 : 30)) return;
     p->shown = time;
     draw(p, extra);

@@ -33,15 +33,27 @@ void hkd_report_gallery(const hkd_report *r, int sheet, const char *const *row_t
                         int64_t columns);
 void hkd_report_row(FILE *out, const char *name, const char *value);   /* of a table, escaped */
 
-/* ---- report_parts.c: sections ---- */
+/* ---- report_parts.c: samples and trajectory, and what all sections need ---- */
 
+double *hkd_report_room(const hkd_report *r, int64_t count); /* so many pictures, zeros; NULL: no memory */
+hkd_status hkd_report_no_room(void);
+const char **hkd_report_seeds(const hkd_report *r);          /* "seed 7" for each image; freed by the caller */
 hkd_status hkd_report_samples(hkd_report *r);
 hkd_status hkd_report_path(hkd_report *r);
+
+/* ---- report_spectrum.c, report_edits.c ---- */
+
 hkd_status hkd_report_spectrum(hkd_report *r);
 hkd_status hkd_report_effect(hkd_report *r);
 hkd_status hkd_report_edits(hkd_report *r);
 
-/* ---- report_facts.c: what others measured, and how everything was made ---- */
+/* ---- report_measured.c: what other verbs measured (files, or NULL: not measured), and the propositions ---- */
+
+hkd_status hkd_report_identifiability(hkd_report *r, const char *file);
+hkd_status hkd_report_control(hkd_report *r, const char *file);
+hkd_status hkd_report_propositions(hkd_report *r);
+
+/* ---- report_facts.c: training and verification, and how everything was made ---- */
 
 hkd_status hkd_report_training(hkd_report *r, const char *log);
 hkd_status hkd_report_verification(hkd_report *r, const char *json);

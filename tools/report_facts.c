@@ -8,6 +8,7 @@
 #include "svg.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,15 +16,15 @@ enum { MOST_LINES = 1 << 20, MOST_BYTES = 1 << 28, COLUMNS = 16, MOST_POINTS = 4
 
 /* ---- training: the log of hkd train ----- */
 
-/* Read up to COLUMNS numbers of each line below the header; returns the number of lines. */
+/* Read up to COLUMNS numbers of each line below the header, NAN where there is none; returns the number of lines. */
 static int64_t read_lines(double *values, int64_t room, char *text) {
     int64_t lines = 0;
     for (char *line = strchr(text, '\n'); line && line[1] && lines < room; line = strchr(line + 1, '\n'), lines++) {
         char *at = line + 1;
         for (int c = 0; c < COLUMNS; c++) {
-            char *end;
-            const double v = strtod(at, &end);
-            values[lines * COLUMNS + c] = end == at ? 0 : v;
+            char *end = at;
+            const double v = *at == ',' || *at == '\n' || *at == '\r' || !*at ? NAN : strtod(at, &end);
+            values[lines * COLUMNS + c] = end == at ? NAN : v;
             at = end + (*end == ',');
         }
     }
@@ -41,44 +42,60 @@ static int column_named(const char *header, const char *name) {
     return -1;
 }
 
-/* Means over stretches, so that a long log stays a small plot. */
+/* Means over stretches of the lines that have a number there, so that a long log stays a small plot. */
 static int64_t thin(double *x, double *y, const double *values, int64_t lines, int cx, int cy) {
     const int64_t stretch = (lines + MOST_POINTS - 1) / MOST_POINTS;
     int64_t count = 0;
-    for (int64_t first = 0; first < lines; first += stretch, count++) {
-        const int64_t n = lines - first < stretch ? lines - first : stretch;
+    for (int64_t first = 0; first < lines; first += stretch) {
+        double n = 0;
         x[count] = y[count] = 0;
-        for (int64_t i = first; i < first + n; i++) {
-            x[count] += values[i * COLUMNS + cx] / (double)n;
-            y[count] += values[i * COLUMNS + cy] / (double)n;
+        for (int64_t i = first; i < lines && i < first + stretch; i++) {
+            if (isnan(values[i * COLUMNS + cy])) continue;
+            x[count] += values[i * COLUMNS + cx];
+            y[count] += values[i * COLUMNS + cy];
+            n++;
         }
+        if (n > 0) x[count] /= n, y[count] /= n, count++;
     }
     return count;
 }
 
-static hkd_status plot_log(hkd_report *r, const char *path, char *text) {
-    static const char *const wanted[] = {"loss", "loss_end", "loss_path"};
+/* One plot of the columns that the log has; returns how many. */
+static int plot_columns(FILE *out, const char *title, const char *label, const char *const *wanted, int most, const char *text,
+                        const double *values, int64_t lines) {
     static double x[3][MOST_POINTS + 1], y[3][MOST_POINTS + 1];
+    const int cx = column_named(text, "images");
+    hkd_series series[3];
+    int count = 0;
+    for (int k = 0; k < most; k++) {
+        const int cy = column_named(text, wanted[k]);
+        if (cx < 0 || cy < 0) continue;
+        const int64_t points = thin(x[count], y[count], values, lines, cx, cy);
+        series[count] = (hkd_series){wanted[k], points > 1 ? HKD_LINE : HKD_POINTS, x[count], y[count], points};
+        count += points > 0;
+    }
+    if (count) hkd_svg_plot(out, &(hkd_plot){title, {.label = "pictures seen"}, {.label = label, .log = true}, series, count,
+                                             false});
+    return count;
+}
+
+static hkd_status plot_log(hkd_report *r, const char *path, char *text) {
+    static const char *const loss[] = {"loss", "loss_end", "loss_path"};
+    static const char *const sides[] = {"consistency_loss", "consistency_bound"};
     int64_t room = 1;
     for (const char *at = text; (at = strchr(at, '\n')) && room < MOST_LINES; at++) room++;
     double *values = malloc((size_t)room * COLUMNS * sizeof *values);
     if (!values) return hkd_fail(HKD_RESOURCES, "%s: out of memory", path);
     const int64_t lines = read_lines(values, room, text);
-    const int cx = column_named(text, "images");
-    hkd_series series[3];
-    int count = 0;
-    for (int k = 0; k < 3; k++) {
-        const int cy = column_named(text, wanted[k]);
-        if (cx < 0 || cy < 0) continue;
-        series[count] = (hkd_series){wanted[k], HKD_LINE, x[count], y[count], thin(x[count], y[count], values, lines, cx, cy)};
-        count++;
-    }
-    free(values);
-    if (!count) return hkd_fail(HKD_BAD_FILE, "%s: expected a log of hkd train with the columns images and loss", path);
     fputs("<div class=\"plots\">", r->out);
-    hkd_svg_plot(r->out, &(hkd_plot){"Loss", {.label = "pictures seen"}, {.label = "loss", .log = true}, series, count, false});
+    const int count = plot_columns(r->out, "Loss", "loss", loss, 3, text, values, lines);
+    const int both = plot_columns(r->out, "Both sides of Proposition C.2", "squares", sides, 2, text, values, lines);
     fputs("</div>\n", r->out);
-    return HKD_OK;
+    if (both)
+        fputs("<p>The latent side (consistency_bound) never exceeds the image side; where it is not positive, it is not drawn: "
+              "the levels' changes are correlated too much for the bound to say anything.</p>\n", r->out);
+    free(values);
+    return count ? HKD_OK : hkd_fail(HKD_BAD_FILE, "%s: expected a log of hkd train with the columns images and loss", path);
 }
 
 hkd_status hkd_report_training(hkd_report *r, const char *log) {
@@ -104,7 +121,11 @@ static hkd_status show_verdict(hkd_report *r, const char *path, const json_t *v)
         return hkd_fail(HKD_BAD_FILE, "%s: expected what hkd verify --json prints", path);
     char text[160];
     fputs("<table>\n", r->out);
+    static const char *const words[] = {"vectors", "profile"};
     hkd_report_row(r->out, "judged", judged);
+    for (int k = 0; k < 2; k++)
+        if (json_is_string(json_object_get(v, words[k])))
+            hkd_report_row(r->out, words[k], json_string_value(json_object_get(v, words[k])));
     snprintf(text, sizeof text, "%lld passed, %lld failed, %lld skipped", (long long)json_integer_value(passed),
              (long long)json_integer_value(failed), (long long)json_integer_value(skipped));
     hkd_report_row(r->out, "tensors", text);
@@ -150,20 +171,50 @@ static hkd_status file_row(hkd_report *r, const char *name, const char *path) {
     return HKD_OK;
 }
 
+/* What the model's file says about its training (its settings and seed, what it learnt from, by content). */
+static hkd_status training_row(hkd_report *r, const char *name, const char *path) {
+    hkd_safetensors *st;
+    const hkd_status status = hkd_safetensors_open(&st, path);
+    if (status) return status;
+    const char *about = hkd_safetensors_metadata(st, "hkd.train");
+    fputs("<tr><th scope=\"row\">", r->out);
+    hkd_svg_text(r->out, name);
+    fputs("</th><td><pre>", r->out);
+    hkd_svg_text(r->out, about ? about : "its file does not say");
+    fputs("</pre></td></tr>\n", r->out);
+    hkd_safetensors_close(st);
+    return HKD_OK;
+}
+
+/* The file of a measurement, and the command that printed it. */
+static hkd_status measured_row(hkd_report *r, const char *name, const char *path) {
+    json_t *v = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+    const char *command = json_string_value(json_object_get(v, "command"));
+    hkd_status status = file_row(r, name, path);
+    if (!status && command) hkd_report_row(r->out, "... by", command);
+    json_decref(v);
+    return status;
+}
+
 hkd_status hkd_report_making(hkd_report *r) {
+    static const char *const measured[] = {"verify", "refit", "others", "control"};
+    const hkd_args *a = r->args;
     char command[2048], *config;
     hkd_status status = hkd_config_to_json(&config, &r->s.model->config);
     if (status) return status;
-    hkd_command_text(command, sizeof command, r->args);
+    hkd_command_text(command, sizeof command, a);
     fputs("<section id=\"making\"><h2>How this was made</h2>\n<table>\n", r->out);
     hkd_report_row(r->out, "command", command);
     hkd_report_row(r->out, "program", "hkd " HKD_VERSION);
     hkd_report_row(r->out, "device", r->s.dev->kind);
-    hkd_report_row(r->out, "seeds", hkd_arg(r->args, "seeds"));
-    status = file_row(r, "model", hkd_arg(r->args, "model"));
-    static const char *const files[] = {"teacher", "log", "verify"};
-    for (int k = 0; k < 3 && !status; k++)
-        if (hkd_given(r->args, files[k])) status = file_row(r, files[k], hkd_arg(r->args, files[k]));
+    hkd_report_row(r->out, "seeds", hkd_arg(a, "seeds"));
+    status = file_row(r, "model", hkd_arg(a, "model"));
+    if (!status) status = training_row(r, "... trained with", hkd_arg(a, "model"));
+    if (!status && hkd_given(a, "teacher")) status = file_row(r, "teacher", hkd_arg(a, "teacher"));
+    if (!status && hkd_given(a, "teacher")) status = training_row(r, "... trained with", hkd_arg(a, "teacher"));
+    if (!status && hkd_given(a, "log")) status = file_row(r, "log", hkd_arg(a, "log"));
+    for (int k = 0; k < 4 && !status; k++)
+        if (hkd_given(a, measured[k])) status = measured_row(r, measured[k], hkd_arg(a, measured[k]));
     hkd_report_row(r->out, "configuration", config);
     fputs("</table></section>\n", r->out);
     free(config);

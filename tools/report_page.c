@@ -14,9 +14,10 @@ const char hkd_report_style[] =
     "system-ui,sans-serif;color:var(--ink);background:var(--paper)}\n"
     "h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2.5rem 0 .5rem;border-top:1px solid "
     "var(--line);padding-top:1rem}\n"
-    "p{max-width:44rem}nav a{margin-right:1rem;display:inline-block}a{color:var(--accent)}\n"
+    "h3{font-size:1rem;margin:1.5rem 0 .3rem}p{max-width:44rem}nav "
+    "a{margin-right:1rem;display:inline-block}a{color:var(--accent)}\n"
     "table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;font-weight:400}\n"
-    "td{overflow-wrap:anywhere}th{white-space:nowrap;color:var(--accent)}\n"
+    "td{overflow-wrap:anywhere}th,.wide td{white-space:nowrap}th{color:var(--accent)}\n"
     ".wide{overflow-x:auto}.wide:focus-visible,input:focus-visible,select:focus-visible{outline:3px solid var(--accent)}\n"
     ".tiles{display:grid;gap:4px;align-items:center;justify-content:start;font-size:.8rem}\n"
     ".tile{aspect-ratio:1;image-rendering:pixelated;background-size:calc(100%*var(--columns)) calc(100%*var(--rows));"
@@ -32,7 +33,8 @@ const char hkd_report_style[] =
     "[data-band=high] .eigen path[clip-path]:not([stroke=\"var(--c2)\"]){stroke-opacity:.08}\n"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}\n";
 
-/* Controls act on the variable --column of their section; #time=0.5, #level=3 and #band=high set them when the page opens. */
+/* Controls act on the variable --column of their section; #time=0.5, #level=3, #band=high, #mask=all and #way=noised set them
+ * when the page opens. */
 const char hkd_report_script[] =
     "'use strict';\n"
     "const $ = id => document.getElementById(id);\n"
@@ -48,6 +50,11 @@ const char hkd_report_script[] =
     "    $('spectrum').dataset.band = part.value;\n"
     "    for (const plot of document.querySelectorAll('[data-level]')) plot.hidden = Number(plot.dataset.level) !== level;\n"
     "}\n"
+    "function showEdit() {\n"
+    "    const chosen = name => document.querySelector(`input[name=${name}]:checked`).value;\n"
+    "    const wanted = chosen('mask') + ' ' + chosen('way');\n"
+    "    for (const edit of document.querySelectorAll('[data-edit]')) edit.hidden = edit.dataset.edit !== wanted;\n"
+    "}\n"
     "const wanted = new URLSearchParams(location.hash.slice(1));\n"
     "if (wanted.has('time')) $('time').value = Math.round((1 - wanted.get('time')) * $('time').max);\n"
     "if (wanted.has('level')) $('level').value = wanted.get('level');\n"
@@ -57,8 +64,13 @@ const char hkd_report_script[] =
     "}\n"
     "$('time').addEventListener('input', showTime);\n"
     "$('level').addEventListener('change', showBand);\n"
+    "for (const choice of document.querySelectorAll('input[name=mask],input[name=way]')) {\n"
+    "    if (wanted.get(choice.name) === choice.value) choice.checked = true;\n"
+    "    choice.addEventListener('change', showEdit);\n"
+    "}\n"
     "showTime();\n"
-    "showBand();\n";
+    "showBand();\n"
+    "showEdit();\n";
 
 /* ---- pictures inside the page ---- */
 

@@ -15,10 +15,10 @@
 
 typedef struct {
     hkd_subject s;
-    hkd_inputs inputs;           /* seeds and labels; x is not used */
+    hkd_inputs inputs;           /* seeds and labels */
     hkd_known known;
     unsigned char *mask;         /* [side, side], 1 = known */
-    double *y, *x, *levels;      /* [n, size], [n, size], [steps] */
+    double *y, *x;               /* [n, size] */
     int64_t steps;
     hkd_progress progress;
 } job;
@@ -64,31 +64,17 @@ static hkd_status read_picture(job *j, const char *path) {
 }
 
 static hkd_status prepare(job *j, const hkd_args *a) {
-    const hkd_config *c = &j->s.model->config;
     hkd_status status = hkd_inputs_of_option(&j->inputs, j->s.model, a, "seeds");
     if (!status) status = read_known(j, a);
     if (status) return status;
     const size_t bytes = (size_t)(j->inputs.in.n * j->s.size) * sizeof(double) + 1;
     j->y = malloc(bytes);
     j->x = malloc(bytes);
-    j->levels = malloc((size_t)j->steps * sizeof *j->levels);
-    if (!j->y || !j->x || !j->levels) return hkd_fail(HKD_RESOURCES, "out of memory for %lld images",
-                                                      (long long)j->inputs.in.n);
-    for (int64_t i = 0; i < j->steps; i++)
-        j->levels[i] = fmax(hkd_level_at(c, j->steps > 1 ? 1 - (double)i / (double)(j->steps - 1) : 1), c->sigma_min);
+    if (!j->y || !j->x) return hkd_fail(HKD_RESOURCES, "out of memory for %lld images", (long long)j->inputs.in.n);
     return read_picture(j, a->operand[0]);
 }
 
 /* ---- the work --------------------------------------------------------------------------------------------------------- */
-
-static hkd_status one_step(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size) {
-    job *j = self;
-    hkd_model_input in = j->inputs.in;
-    (void)size;
-    for (int64_t i = 0; i < n; i++) j->inputs.sigma[i] = sigma;
-    in.x = x;
-    return hkd_model_denoise(j->s.model, d, NULL, &in);
-}
 
 static hkd_status watch(void *self, int64_t i, double sigma, const double *x, int64_t n, int64_t size) {
     job *j = self;
@@ -97,12 +83,17 @@ static hkd_status watch(void *self, int64_t i, double sigma, const double *x, in
     return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
 }
 
-/* What is known of the picture, the rest black (or gray, or blurred). */
+/* What is known of the picture, the rest black; of luma a gray picture; of means the blurred one. */
 static double *known_part(const job *j) {
-    const int64_t count = j->inputs.in.n * j->s.size;
+    const int64_t count = j->inputs.in.n * j->s.size, area = j->s.side * j->s.side;
     double *shown = malloc((size_t)count * sizeof *shown + 1);
-    for (int64_t i = 0; shown && i < count; i++) shown[i] = j->known.keep == HKD_KEEP_PIXELS ? -1 : 0;
-    if (shown) hkd_known_restore(shown, j->y, j->inputs.in.n, &j->known);
+    if (!shown) return NULL;
+    for (int64_t i = 0; i < count; i++) shown[i] = j->known.keep == HKD_KEEP_PIXELS ? -1 : 0;
+    if (j->known.keep != HKD_KEEP_GRAY) hkd_known_restore(shown, j->y, j->inputs.in.n, &j->known);
+    for (int64_t i = 0; i < count && j->known.keep == HKD_KEEP_GRAY; i++) {
+        const double *pixel = j->y + i / (3 * area) * 3 * area + i % area;
+        shown[i] = 0.2989 * pixel[0] + 0.587 * pixel[area] + 0.114 * pixel[2 * area];
+    }
     return shown;
 }
 
@@ -118,13 +109,13 @@ static hkd_status save(const job *j, const hkd_args *a) {
     return status;
 }
 
-static void report(const hkd_sampling *s, const hkd_args *a) {
+static void report(const job *j, const hkd_args *a) {
+    const long long n = (long long)j->inputs.in.n, steps = (long long)j->steps;
     if (!hkd_given(a, "json")) {
-        printf("%lld images, %lld evaluations of the network for each; %s\n", (long long)s->n, (long long)s->nfe,
-               hkd_arg(a, "out"));
+        printf("%lld images, %lld evaluations of the network for each; %s\n", n, steps, hkd_arg(a, "out"));
         return;
     }
-    json_t *o = json_pack("{s:s, s:I, s:I}", "out", hkd_arg(a, "out"), "images", (json_int_t)s->n, "nfe", (json_int_t)s->nfe);
+    json_t *o = json_pack("{s:s, s:I, s:I}", "out", hkd_arg(a, "out"), "images", (json_int_t)n, "nfe", (json_int_t)steps);
     json_dumpf(o, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(o);
@@ -133,13 +124,11 @@ static void report(const hkd_sampling *s, const hkd_args *a) {
 static hkd_status work(job *j, const hkd_args *a) {
     hkd_status status = prepare(j, a);
     if (status) return status;
-    hkd_sampling s = {.denoise = one_step, .denoiser = j, .n = j->inputs.in.n, .size = j->s.size, .seeds = j->inputs.seeds,
-                      .watch = watch, .watcher = j};
     hkd_progress_begin(&j->progress, a->verb->name, "step", j->steps, hkd_given(a, "quiet"));
-    status = hkd_restore(&s, j->x, j->y, &j->known, j->levels, j->steps, j->s.model->config.sigma_min);
+    status = hkd_model_restore(j->s.model, j->x, j->y, &j->known, &j->inputs, j->steps, watch, j);
     hkd_progress_end(&j->progress);
     if (!status) status = save(j, a);
-    if (!status) report(&s, a);
+    if (!status) report(j, a);
     return status;
 }
 
@@ -153,7 +142,6 @@ hkd_status hkd_run_restoration(const hkd_args *a, hkd_keep keep) {
     free(j.mask);
     free(j.y);
     free(j.x);
-    free(j.levels);
     hkd_subject_free(&j.s);
     return status;
 }

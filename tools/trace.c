@@ -11,13 +11,13 @@
 
 /* ---- writing ---- */
 
-static json_t *names_json(char (*name)[HKD_TRACE_NAME], const hkd_var *v, int count) {
+static json_t *names_json(char (*name)[HKD_VAR_NAME], const hkd_var *v, int count) {
     json_t *list = json_array();
     for (int i = 0; i < count; i++) json_array_append_new(list, v[i] == HKD_NO_VAR ? json_null() : json_string(name[v[i]]));
     return list;
 }
 
-char *hkd_trace_calls(const hkd_program_call *all, int count, char (*name)[HKD_TRACE_NAME]) {
+char *hkd_trace_calls(const hkd_program_call *all, int count, char (*name)[HKD_VAR_NAME]) {
     json_t *calls = json_array();
     for (int c = 0; c < count; c++) {
         const hkd_program_call *call = &all[c];
@@ -44,7 +44,7 @@ static hkd_status fetch(void *to, const hkd_saved *s) {
 
 hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w, hkd_device *dev) {
     const size_t n = (size_t)p->n_vars;
-    char(*name)[HKD_TRACE_NAME] = calloc(n + 1, sizeof *name), *calls = NULL;
+    char(*name)[HKD_VAR_NAME] = calloc(n + 1, sizeof *name), *calls = NULL;
     hkd_saved *saved = calloc(n + 1, sizeof *saved);
     source *from = calloc(n + 1, sizeof *from);
     size_t count = 0;

@@ -10,8 +10,6 @@
 
 #include "plan.h"
 
-enum { HKD_TRACE_NAME = 96 };
-
 typedef struct {
     char *name;
     hkd_shape shape;
@@ -36,7 +34,7 @@ hkd_status hkd_trace_load(hkd_trace *out, const char *path);
  * lacks become NULL. */
 hkd_status hkd_trace_values(hkd_trace *t, const char *path);
 /* The text of hkd.calls; `name`: of every variable (hkd_var_name). NULL: out of memory. */
-char *hkd_trace_calls(const hkd_program_call *call, int calls, char (*name)[HKD_TRACE_NAME]);
+char *hkd_trace_calls(const hkd_program_call *call, int calls, char (*name)[HKD_VAR_NAME]);
 void hkd_trace_free(hkd_trace *t);
 
 #endif

@@ -154,20 +154,10 @@ static hkd_status network_teacher(train_job *j, const char *path) {
     return status;
 }
 
-/* All pictures as floats in [-1, 1]. */
-static hkd_status points_of(float **out, const training_images *data) {
-    const int64_t size = (int64_t)data->channels * data->resolution * data->resolution, total = data->images.count * size;
-    *out = malloc((size_t)total * sizeof **out + 1);
-    if (!*out) return hkd_fail(HKD_RESOURCES, "out of memory for the teacher's pictures");
-    for (int64_t i = 0; i < total; i++) (*out)[i] = (float)hkd_to_value(data->bytes[i]);
-    return HKD_OK;
-}
-
 /* A closed form teaches; the network starts from nothing. */
 static hkd_status exact_teacher(train_job *j, const char *kind, int64_t seed) {
     hkd_config c;
     int64_t clusters = 0, rank = 0;
-    float *points = NULL;
     hkd_status status = hkd_given(j->args, "data") ? whole(&clusters, j, "clusters", 1, 10000)
                                                    : hkd_fail(HKD_USAGE, "--teacher %s needs --data", kind);
     if (!status) status = whole(&rank, j, "rank", 1, HKD_FIT_SAMPLE - 1);
@@ -177,22 +167,13 @@ static hkd_status exact_teacher(train_job *j, const char *kind, int64_t seed) {
     if (!status) status = operators(&c, j);
     if (!status) status = hkd_model_new(&j->model, &c, j->dev);
     if (!status) status = hkd_init_weights(j->model->weights, (uint64_t)seed, false);
-    if (!status) status = points_of(&points, &j->data);
     if (status) return status;
-    j->cloud = (hkd_point_cloud){j->data.images.count, points};
-    j->teacher = (hkd_path_teacher){.denoise = hkd_denoise_points, .self = &j->cloud, .config = &j->model->config};
-    if (!strcmp(kind, "points")) return HKD_OK;
     if (!strcmp(kind, "gaussian")) clusters = 1;
-    snprintf(j->learns_from, sizeof j->learns_from, "mixture of %lld, rank %lld, seed %lld, data %s", (long long)clusters,
-             (long long)rank, (long long)seed, j->data_hash);
-    j->teacher.denoise = hkd_denoise_mixture;
-    j->teacher.self = &j->fit.mixture;
-    return hkd_fit_mixture(&j->fit, points, j->cloud.count, (int64_t)c.img_channels * c.img_resolution * c.img_resolution,
-                           clusters, rank, (uint64_t)seed);
-}
-
-static bool is_exact(const char *teacher) {
-    return !strcmp(teacher, "gaussian") || !strcmp(teacher, "mixture") || !strcmp(teacher, "points");
+    if (strcmp(kind, "points"))
+        snprintf(j->learns_from, sizeof j->learns_from, "mixture of %lld, rank %lld, seed %lld, data %s", (long long)clusters,
+                 (long long)rank, (long long)seed, j->data_hash);
+    j->teacher = (hkd_path_teacher){.config = &j->model->config};
+    return hkd_exact_teacher_new(&j->exact, &j->teacher, kind, &j->data, clusters, rank, (uint64_t)seed);
 }
 
 hkd_status train_start_hkd(train_job *j) {
@@ -203,7 +184,7 @@ hkd_status train_start_hkd(train_job *j) {
     hkd_status status = whole(&times, j, "times", 0, 64);
     if (!status) status = whole(&seed, j, "seed", 0, INT64_MAX);
     if (!status) status = hkd_arg_choice(&distance, j->args, "distance", "mse|l2");
-    if (!status) status = is_exact(teacher) ? exact_teacher(j, teacher, seed) : network_teacher(j, teacher);
+    if (!status) status = hkd_is_exact_teacher(teacher) ? exact_teacher(j, teacher, seed) : network_teacher(j, teacher);
     if (!status) status = dir ? make_trajectories(j, dir) : live_trajectories(j);
     j->hkd = (hkd_hkd_objective){.trajectories = &j->trajectories, .times = (int)times, .seed = (uint64_t)seed,
                                  .sum_times = hkd_given(j->args, "sum-times"), .distance = (hkd_distance)distance};
@@ -217,8 +198,7 @@ void train_job_free(train_job *j) {
     else if (j->trajectories.context) hkd_trajectories_close(&j->trajectories);
     hkd_model_free(j->network);
     hkd_model_free(j->model);
-    hkd_fit_free(&j->fit);
-    free((void *)(uintptr_t)j->cloud.points);
+    hkd_exact_teacher_free(&j->exact);
     training_images_free(&j->data);
     free(j->text);
     perceptual_end(&j->perceptual);

@@ -3,9 +3,8 @@
 #define HKD_TRAIN_START_H
 
 #include "cli.h"
-#include "fit.h"
+#include "exact_teacher.h"
 #include "perceptual.h"
-#include "training.h"
 #include "trajectory_file.h"
 
 /* Everything that a run owns. */
@@ -13,8 +12,7 @@ typedef struct {
     const hkd_args *args;
     hkd_device *dev;
     hkd_model *model, *network; /* network: the teacher, if it is one */
-    hkd_fit fit;                /* or a closed form, fitted to the data */
-    hkd_point_cloud cloud;
+    hkd_exact_teacher exact;    /* or a closed form, fitted to the data */
     hkd_path_teacher teacher;
     bool live;                  /* trajectories are made as they are needed */
     training_images data;

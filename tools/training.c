@@ -1,7 +1,11 @@
 #include "training.h"
 
 #include "cli.h"
+#include "os.h"
+#include "rng.h"
 #include "sha256.h"
+#include "sides.h"
+#include "status.h"
 #include "svg.h"
 
 #include <math.h>
@@ -9,9 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char header[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm,epoch,ema_decay\n";
+static const char header[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm,epoch,ema_decay";
+/* Both sides of the bound of Propositions C.2 and C.3 (sides.h); empty where a step did not measure them. */
+static const char more[] = ",consistency_loss,consistency_bound,consistency_rho";
 
 /* ---- the log ---- */
+
+typedef struct {
+    FILE *file;        /* NULL: none */
+    const char *path;
+    bool sides;        /* it has the columns for them */
+} train_log;
 
 /* Keep the header and the rows up to `steps`; what a lost stretch of the run had logged beyond goes. */
 static hkd_status cut_log(const char *path, int64_t steps) {
@@ -31,37 +43,57 @@ static hkd_status cut_log(const char *path, int64_t steps) {
     return status;
 }
 
-static hkd_status open_log(FILE **out, const training_run *run) {
-    *out = NULL;
+/* Does the log that is continued have the columns? One of an older version has not, and stays as it is. */
+static bool has_sides(const char *path) {
+    char line[256] = "";
+    FILE *f = fopen(path, "rb");
+    const bool found = f && fgets(line, sizeof line, f) && strstr(line, more);
+    if (f) fclose(f);
+    return found;
+}
+
+static hkd_status open_log(train_log *out, const training_run *run) {
+    *out = (train_log){.path = run->log, .sides = run->sides_every > 0};
     if (!run->log) return HKD_OK;
     const hkd_status status = run->resume ? cut_log(run->log, run->trainer->optimizer->steps) : HKD_OK;
     if (status) return status;
-    *out = fopen(run->log, run->resume ? "ab" : "wb");
-    if (!*out || (fseek(*out, 0, SEEK_END) == 0 && ftell(*out) == 0 && fputs(header, *out) < 0))
+    out->file = fopen(run->log, run->resume ? "ab" : "wb");
+    if (!out->file || fseek(out->file, 0, SEEK_END)) return hkd_fail(HKD_RESOURCES, "%s: cannot be written", run->log);
+    if (ftell(out->file)) out->sides = out->sides && has_sides(run->log);
+    else if (fprintf(out->file, "%s%s\n", header, out->sides ? more : "") < 0)
         return hkd_fail(HKD_RESOURCES, "%s: cannot be written", run->log);
     return HKD_OK;
 }
 
-static hkd_status log_row(FILE *log, const char *path, const hkd_train_row *r) {
-    if (!log) return HKD_OK;
-    const int done = fprintf(log, "%lld,%lld,%.9g,%.9g,%.9g,%.9g,%.9g,%lld,%.9g\n", (long long)r->step, (long long)r->images,
-                             r->loss, r->loss_end, r->loss_path, r->lr, r->gradient_norm, (long long)r->epoch, r->ema_decay);
-    return done < 0 ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", path) : HKD_OK;
+static hkd_status log_row(const train_log *log, const training_run *run, const hkd_train_row *r) {
+    FILE *f = log->file;
+    if (!f) return HKD_OK;
+    bool good = fprintf(f, "%lld,%lld,%.9g,%.9g,%.9g,%.9g,%.9g,%lld,%.9g", (long long)r->step, (long long)r->images, r->loss,
+                        r->loss_end, r->loss_path, r->lr, r->gradient_norm, (long long)r->epoch, r->ema_decay) > 0;
+    if (log->sides && r->step % run->sides_every == 0) {
+        hkd_consistency c;
+        const hkd_status status = hkd_train_sides(&c, run->trainer->model, run->trainer->settings.hkd->trajectories);
+        if (status) return status;
+        good = good && fprintf(f, ",%.9g,%.9g,%.9g", c.loss, c.bound, c.rho) > 0;
+    } else if (log->sides) {
+        good = good && fputs(",,,", f) >= 0;
+    }
+    return good && fputc('\n', f) >= 0 ? HKD_OK : hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", log->path);
 }
 
-static hkd_status flush_log(FILE *log, const char *path) {
-    return log && fflush(log) ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", path) : HKD_OK;
+static hkd_status flush_log(const train_log *log) {
+    return log->file && fflush(log->file) ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", log->path) : HKD_OK;
 }
 
 /* ---- the run ---- */
 
-static hkd_status save(const training_run *run, FILE *log) {
-    hkd_status status = flush_log(log, run->log);
+static hkd_status save(const training_run *run, const train_log *log) {
+    hkd_status status = flush_log(log);
     if (!status && run->checkpoint) status = hkd_checkpoint_save(run->trainer, run->checkpoint, run->settings);
     return status;
 }
 
-static hkd_status interrupted(const training_run *run, FILE *log) {
+static hkd_status interrupted(const training_run *run, const train_log *log) {
     const hkd_status status = save(run, log);
     if (status) return status;
     return run->checkpoint ? hkd_fail(HKD_RESOURCES, "interrupted after step %lld; %s keeps the run (--resume)",
@@ -69,14 +101,14 @@ static hkd_status interrupted(const training_run *run, FILE *log) {
                            : hkd_fail(HKD_RESOURCES, "interrupted");
 }
 
-static hkd_status steps_to_end(const training_run *run, FILE *log, hkd_progress *bar) {
+static hkd_status steps_to_end(const training_run *run, const train_log *log, hkd_progress *bar) {
     hkd_trainer *t = run->trainer;
     double saved = hkd_seconds(), average = NAN;
     while (t->images < t->settings.images) {
         hkd_train_row row;
         char extra[64];
         hkd_status status = hkd_trainer_step(t, &row);
-        if (!status) status = log_row(log, run->log, &row);
+        if (!status) status = log_row(log, run, &row);
         if (status) return status;
         average = isnan(average) ? row.loss : 0.98 * average + 0.02 * row.loss;
         snprintf(extra, sizeof extra, "loss %.4g", average);
@@ -93,16 +125,17 @@ static hkd_status steps_to_end(const training_run *run, FILE *log, hkd_progress 
 
 hkd_status training_run_to_end(const training_run *run) {
     hkd_progress bar;
-    FILE *log;
+    train_log log;
     hkd_status status = HKD_OK;
     if (run->resume) status = hkd_checkpoint_load(run->trainer, run->checkpoint, run->settings);
     if (!status) status = open_log(&log, run);
     if (status) return status;
     hkd_progress_begin(&bar, run->what, "img", run->trainer->settings.images, run->quiet);
     hkd_progress_resume(&bar, run->trainer->images);
-    status = steps_to_end(run, log, &bar);
+    status = steps_to_end(run, &log, &bar);
     hkd_progress_end(&bar);
-    if (log && fclose(log) && !status) status = hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", run->log);
+    if (log.file && fclose(log.file) && !status)
+        status = hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", run->log);
     return status;
 }
 
@@ -148,10 +181,35 @@ hkd_status training_plot(const char *csv, const char *svg, const char *title) {
     };
     const hkd_plot plot = {.title = title, .x = {.label = "pictures seen"}, .y = {.label = "loss", .log = true},
                            .series = series, .count = two ? 2 : 1};
-    FILE *f = fopen(svg, "wb");
-    if (!f) return hkd_fail(HKD_RESOURCES, "%s: cannot be written", svg);
-    hkd_svg_plot(f, &plot);
-    return fclose(f) ? hkd_fail(HKD_RESOURCES, "%s: cannot be written (disk full?)", svg) : HKD_OK;
+    hkd_draft d;
+    status = hkd_draft_open(&d);
+    if (status) return status;
+    hkd_svg_plot(d.out, &plot);
+    return hkd_draft_save(&d, svg);
+}
+
+/* ---- operators that are not trained ---- */
+
+hkd_status training_draw_operators(hkd_model *m, double size, uint64_t seed) {
+    hkd_status status = HKD_OK;
+    for (int i = 0; i < m->weights->count && !status; i++) {
+        hkd_weight *w = &m->weights->item[i];
+        if (strncmp(w->name, "koopman.", 8)) continue;
+        const int64_t count = hkd_count(&w->value.shape);
+        const hkd_stream stream = {.seed = seed, .purpose = HKD_FOR_WEIGHTS, .draw = (uint32_t)i};
+        double *a = malloc((size_t)count * sizeof *a + 1);
+        if (!a) return hkd_fail(HKD_RESOURCES, "out of memory for %s", w->name);
+        hkd_random_normals(a, 0, count, &stream);
+        for (int64_t k = 0; k < count; k++) a[k] = (float)(size * a[k]);
+        status = m->dev->upload(m->dev, &w->value, a, HKD_F64);
+        free(a);
+    }
+    return status;
+}
+
+void training_freeze_operators(hkd_model *m) {
+    for (int i = 0; i < m->weights->count; i++)
+        if (!strncmp(m->weights->item[i].name, "koopman.", 8)) m->weights->item[i].trained = false;
 }
 
 /* ---- pictures ---- */

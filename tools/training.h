@@ -13,6 +13,7 @@ typedef struct {
     const char *checkpoint;  /* path, or NULL: none is kept */
     double every;            /* seconds between checkpoints */
     const char *log;         /* CSV path, or NULL */
+    int64_t sides_every;     /* its rows hold both sides of C.2's bound every so many steps; 0: never (no HKD model) */
     bool resume;             /* continue from the checkpoint */
     bool quiet;
 } training_run;
@@ -22,6 +23,10 @@ hkd_status training_run_to_end(const training_run *run);
 
 /* The log as a plot. */
 hkd_status training_plot(const char *csv, const char *svg, const char *title);
+
+/* Every operator value from N(0, size^2), the same for the same seed; size 0: A = 0. */
+hkd_status training_draw_operators(hkd_model *m, double size, uint64_t seed);
+void training_freeze_operators(hkd_model *m); /* once the trainer is made: they stay as they are */
 
 /* Up to `most` pictures of a data set (0: all), held in memory. */
 typedef struct {

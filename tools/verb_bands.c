@@ -5,7 +5,9 @@
 #include "image_spectrum.h"
 #include "lists.h"
 #include "measure.h"
+#include "os.h"
 #include "pictures.h"
+#include "plots.h"
 #include "progress.h"
 #include "status.h"
 #include "subject.h"
@@ -133,34 +135,26 @@ static hkd_status measure_effect(job *j) {
     return status;
 }
 
-static hkd_status save_text(const char *path, FILE *out, char **text, size_t *size) {
-    const bool failed = ferror(out) | fclose(out);
-    const hkd_status status = failed ? hkd_fail(HKD_RESOURCES, "out of memory for %s", path)
-                              : hkd_write_file(path, *text, *size);
-    free(*text);
-    return status;
-}
-
 static hkd_status save_effect(const job *j, const char *path, bool svg) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    hkd_draft draft;
     hkd_series series[MOST_BANDS];
-    if (!out) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
+    const hkd_status status = hkd_draft_open(&draft);
+    if (status) return status;
+    FILE *out = draft.out;
     for (int b = 0; b < j->count; b++) series[b] = (hkd_series){j->band[b].title, HKD_LINE, j->at, j->effect + b * POINTS,
                                                                 POINTS};
     if (svg) {
         hkd_svg_plot(out, &(hkd_plot){"Cumulative effect", {.label = "time (1 noise, 0 picture)"},
                                       {.label = "share", .low = 0, .high = 1},
                                       series, j->count, false});
-        return save_text(path, out, &text, &size);
+        return hkd_draft_save(&draft, path);
     }
     fprintf(out, "time,band,from,to,cumulative_effect,energy_share\n");
     for (int i = 0; i < POINTS; i++)
         for (int b = 0; b < j->count; b++)
             fprintf(out, "%.17g,%s,%.17g,%.17g,%.17g,%.17g\n", j->at[i], j->band[b].title, j->mark[b].from, j->mark[b].to,
                     j->effect[b * POINTS + i], j->share[b * POINTS + i]);
-    return save_text(path, out, &text, &size);
+    return hkd_draft_save(&draft, path);
 }
 
 /* ---- the radial spectrum ---------------------------------------------------------------------------------------------- */
@@ -182,24 +176,17 @@ static hkd_status measure_marks(job *j, bool quiet) {
     return status;
 }
 
-/* The last shell holds the corners beyond the largest whole circle, and is a number in the table, but no point of the curve. */
 static hkd_status save_radial(const job *j, const char *path) {
     const int64_t shells = hkd_spectrum_shells(j->s.side, j->s.side);
-    char *text = NULL, title[MOST_BANDS][64];
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    double *at = malloc((size_t)shells * sizeof *at);
-    hkd_series series[MOST_BANDS + 1] = {{"whole", HKD_LINE, at + 1, j->power + 1, shells - 2}};
-    if (!out || !at) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
-    for (int64_t k = 0; k < shells; k++) at[k] = (double)k;
-    for (int b = 0; b < j->count; b++) {
-        snprintf(title[b], sizeof title[b], "change without %s", j->band[b].title);
-        series[b + 1] = (hkd_series){title[b], HKD_LINE, at + 1, j->mark[b].power_change + 1, shells - 2};
-    }
+    const double *change[MOST_BANDS];
+    const char *title[MOST_BANDS];
+    hkd_draft draft;
+    hkd_status status = hkd_draft_open(&draft);
+    if (status) return status;
+    FILE *out = draft.out;
+    for (int b = 0; b < j->count; b++) change[b] = j->mark[b].power_change, title[b] = j->band[b].title;
     if (hkd_ends_with(path, ".svg")) {
-        hkd_svg_plot(out, &(hkd_plot){"Radial power spectrum of the pictures, and of what a band's removal changes",
-                                      {.label = "cycles per picture", .log = true}, {.label = "power", .log = true}, series,
-                                      j->count + 1, false});
+        status = hkd_plot_radial(out, j->s.side, j->power, change, title, j->count);
     } else {
         fprintf(out, "cycles,whole");
         for (int b = 0; b < j->count; b++) fprintf(out, ",without_%s,change_%s", j->band[b].title, j->band[b].title);
@@ -209,8 +196,9 @@ static hkd_status save_radial(const job *j, const char *path) {
         }
         fputc('\n', out);
     }
-    free(at);
-    return save_text(path, out, &text, &size);
+    if (!status) return hkd_draft_save(&draft, path);
+    hkd_draft_abandon(&draft);
+    return status;
 }
 
 /* ---- pictures --------------------------------------------------------------------------------------------------------- */

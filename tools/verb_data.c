@@ -132,7 +132,8 @@ static hkd_status run(const hkd_args *a) {
 
 const hkd_verb hkd_verb_data = {
     .name = "data",
-    .operands = "DATASET",
+    .operands = "DATASET (builtin:scenes[:RES[:COUNT]], CIFAR-10's FILE.bin or folder, MNIST's *-images-idx3-ubyte[.gz] or "
+                "folder, FILE.zip, samples in a FILE.safetensors, a folder of PNG files)",
     .summary = "describe a data set, or write its images as files or as one sheet; eval --save-stats F.npz has its moments",
     .least = 1,
     .most = 1,
@@ -142,6 +143,7 @@ const hkd_verb hkd_verb_data = {
                {"columns", "N", "0", "columns of the sheet; 0: near a square"},
                {"scale", "N", "0", "pixels per pixel on the sheet; 0: small images grow"}},
     .example = {"data builtin:scenes --out scenes.png         a sheet of the built-in scenes",
+                "data builtin:scenes:64:200000 --out scenes/ --count 200000    as many as you like",
                 "data cifar-10-batches-bin --json             count, size, classes, mean and deviation",
                 "data train-images-idx3-ubyte.gz --out mnist/ --count 1000"},
     .run = run,

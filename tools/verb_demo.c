@@ -2,6 +2,7 @@
  *
  * The demo is a list of commands, the same that a user would give; each is shown before it runs. */
 #include "cli.h"
+#include "dataset.h"
 #include "grid.h"
 #include "image.h"
 #include "os.h"
@@ -11,19 +12,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const hkd_verb hkd_verb_train, hkd_verb_sample;
+extern const hkd_verb hkd_verb_train, hkd_verb_sample, hkd_verb_report;
 
 enum { MOST_WORDS = 64, PATH = 4096 };
 
 /* ---- commands ---- */
 
+/* `options` and, for every command, the common ones that the demo was given. NULL: out of memory. */
+static char *with_common(const hkd_args *a, const char *options) {
+    size_t room = strlen(options) + 1;
+    for (const hkd_option *o = hkd_common_option; o->name; o++)
+        if (hkd_given(a, o->name)) room += strlen(o->name) + strlen(hkd_arg(a, o->name)) + 6;
+    char *line = malloc(room), *end = line;
+    if (!line) return NULL;
+    end += sprintf(end, "%s", options);
+    for (const hkd_option *o = hkd_common_option; o->name; o++) {
+        if (!hkd_given(a, o->name)) continue;
+        end += sprintf(end, " --%s", o->name);
+        if (o->argument) end += sprintf(end, " \"%s\"", hkd_arg(a, o->name));
+    }
+    return line;
+}
+
 /* Show and run "VERB options". Words are separated by spaces; a path with spaces stands between quotes. */
 static hkd_status command(const hkd_args *a, const hkd_verb *verb, const char *options) {
     const char *argv[MOST_WORDS];
-    char *line = malloc(strlen(options) + 64);
+    char *line = with_common(a, options);
     int argc = 0;
     if (!line) return hkd_fail(HKD_RESOURCES, "out of memory");
-    sprintf(line, "%s --threads %s%s", options, hkd_arg(a, "threads"), hkd_given(a, "quiet") ? " --quiet" : "");
     hkd_say(a, "\n$ hkd %s %s\n", verb->name, line);
     for (char *at = line; *at && argc < MOST_WORDS;) {
         const char *const end = *at == '"' ? "\"" : " ";
@@ -52,10 +68,16 @@ static hkd_status shipped(char *out, const char *name) {
 }
 
 typedef struct {
-    const char *out;
+    const char *out, *data; /* data: NULL for the built-in scenes */
     char teacher[PATH], model[PATH];
-    const char *distil; /* how long and how, in options of `hkd train` */
+    double scale;           /* of all lengths of training */
 } scene;
+
+/* `usual` pictures, at the scene's scale; at least one batch. */
+static long long scaled(const scene *s, double usual) {
+    const double n = s->scale * usual;
+    return n < 32 ? 32 : (long long)n;
+}
 
 /* Two sheets side by side, each under its title. */
 static hkd_status beside(const scene *s, const char *left, const char *right, const char *out) {
@@ -78,60 +100,92 @@ static hkd_status beside(const scene *s, const char *left, const char *right, co
 
 /* ---- the demo ---- */
 
-static hkd_status train_teacher(const hkd_args *a, scene *s, const char *data) {
+/* Levels as far as the pictures can be halved, at most three. */
+static hkd_status levels_for(const char **out, const char *data) {
+    hkd_dataset *set = NULL;
+    const hkd_status status = hkd_dataset_open(&set, data);
+    if (!status) *out = set->resolution % 4 == 0 ? "1,2,2" : set->resolution % 2 == 0 ? "1,2" : "1";
+    hkd_dataset_close(set);
+    return status;
+}
+
+static hkd_status train_teacher(const hkd_args *a, scene *s) {
     char line[3 * PATH];
+    const char *mult = NULL;
+    const hkd_status status = levels_for(&mult, s->data);
+    if (status) return status;
     snprintf(s->teacher, sizeof s->teacher, "%s/teacher.safetensors", s->out);
     snprintf(line, sizeof line,
-             "--objective edm --data \"%s\" --channels 32 --mult 1,2,2 --blocks 2 --attention 14,16 --batch 128 "
-             "--images 2000000 "
-             "--lr 1e-3 --warmup 20000 --cosine --clip 300 --out \"%s\" --log \"%s/teacher.csv\" --resume",
-             data, s->teacher, s->out);
+             "--objective edm --data \"%s\" --channels 32 --mult %s --blocks 2 --attention 14,16 --batch 32 --images %lld "
+             "--lr 1e-3 --warmup %lld --cosine --clip 300 --out \"%s\" --log \"%s/teacher.csv\" --resume",
+             s->data, mult, scaled(s, 2e6), scaled(s, 2e4), s->teacher, s->out);
     return command(a, &hkd_verb_train, line);
 }
 
 static hkd_status distil(const hkd_args *a, scene *s) {
-    char line[3 * PATH];
+    char line[3 * PATH], how[256];
     snprintf(s->model, sizeof s->model, "%s/model.safetensors", s->out);
+    if (s->data)
+        snprintf(how, sizeof how, "--trajectory-count %lld --trajectory-steps 18 --batch 32 --micro-batch 32 --images %lld "
+                                  "--lr 5e-4 --lr-gamma 0.95", scaled(s, 2e4), scaled(s, 4e5));
+    else
+        snprintf(how, sizeof how, "--trajectory-count %lld --trajectory-steps 8 --times 2 --batch 16 --micro-batch 24 "
+                                  "--images %lld --lr 1e-3 --lr-gamma 1 --cosine", scaled(s, 512), scaled(s, 3400));
     snprintf(line, sizeof line, "--objective hkd --teacher \"%s\" --trajectories \"%s/trajectories\" %s --out \"%s\" "
-                                "--log \"%s/losses.csv\" --resume",
-             s->teacher, s->out, s->distil, s->model, s->out);
+                                "--log \"%s/losses.csv\" --resume", s->teacher, s->out, how, s->model, s->out);
     return command(a, &hkd_verb_train, line);
 }
 
 static hkd_status show(const hkd_args *a, const scene *s) {
     char line[3 * PATH], samples[PATH], teacher[PATH], both[PATH];
-    snprintf(samples, sizeof samples, "%s/samples.png", s->out);
-    snprintf(teacher, sizeof teacher, "%s/teacher.png", s->out);
-    snprintf(both, sizeof both, "%s/samples_and_teacher.png", s->out);
+    const char *picture = hkd_image_ending();
+    snprintf(samples, sizeof samples, "%s/samples.%s", s->out, picture);
+    snprintf(teacher, sizeof teacher, "%s/teacher.%s", s->out, picture);
+    snprintf(both, sizeof both, "%s/samples_and_teacher.%s", s->out, picture);
     snprintf(line, sizeof line, "--model \"%s\" --seeds 0-29 --columns 5 --out \"%s\"", s->model, samples);
     hkd_status status = command(a, &hkd_verb_sample, line);
     snprintf(line, sizeof line, "--model \"%s\" --seeds 0-29 --columns 5 --sampler heun --steps 18 --out \"%s\"", s->teacher,
              teacher);
     if (!status) status = command(a, &hkd_verb_sample, line);
-    snprintf(line, sizeof line, "--model \"%s\" --seeds 0-4 --decode-at 1:0:9 --out \"%s/trajectory.png\"", s->model, s->out);
+    snprintf(line, sizeof line, "--model \"%s\" --seeds 0-4 --decode-at 1:0:9 --out \"%s/trajectory.%s\"", s->model, s->out,
+             picture);
     if (!status) status = command(a, &hkd_verb_sample, line);
     return status ? status : beside(s, samples, teacher, both);
 }
 
+/* One page with everything else; it holds PNG. */
+static bool can_report(void) { return !strcmp(hkd_image_ending(), "png"); }
+
+static hkd_status report(const hkd_args *a, const scene *s) {
+    char line[4 * PATH];
+    snprintf(line, sizeof line, "--model \"%s\" --teacher \"%s\" --log \"%s/losses.csv\" --out \"%s/report.html\"", s->model,
+             s->teacher, s->out, s->out);
+    return command(a, &hkd_verb_report, line);
+}
+
+static void tell(const scene *s) {
+    const char *out = s->out, *picture = hkd_image_ending();
+    printf("%s/samples_and_teacher.%s  one-step samples beside the teacher's images for the same noise\n", out, picture);
+    printf("%s/trajectory.%s           five images on their way from noise (left) to picture, decoded from one encoder pass\n",
+           out, picture);
+    if (can_report()) printf("%s/report.html              the inside: spectrum, bands, edits; for a browser\n", out);
+    printf("%s/losses.csv, losses.svg   the distillation\n", out);
+    if (s->data) printf("%s/teacher.csv, teacher.svg the teacher's training\n", out);
+    printf("%s/model.safetensors        try: hkd sample --model it --seeds 100-163 --out more.%s\n", out, picture);
+}
+
 static hkd_status run(const hkd_args *a) {
-    const char *data = hkd_arg(a, "data");
-    scene s = {.out = hkd_arg(a, "out")};
-    if (strchr(s.out, '"') || (data && strchr(data, '"'))) return hkd_fail(HKD_USAGE, "the demo takes no paths with quotes");
-    hkd_status status = hkd_make_directory(s.out);
-    if (!status) status = data ? train_teacher(a, &s, data) : shipped(s.teacher, "scenes_teacher.safetensors");
-    s.distil = data ? "--trajectory-count 20000 --trajectory-steps 18 --batch 32 --micro-batch 32 --images 400000 --lr 5e-4 "
-                      "--lr-gamma 0.95"
-                    : "--trajectory-count 512 --trajectory-steps 8 --times 2 --batch 16 --micro-batch 24 --images 3400 --lr "
-                      "1e-3 --lr-gamma 1 --cosine";
+    scene s = {.out = hkd_arg(a, "out"), .data = hkd_arg(a, "data")};
+    if (hkd_given(a, "json")) return hkd_fail(HKD_USAGE, "--json is not supported by the demo: what it leaves is for the eye");
+    if (strchr(s.out, '"') || (s.data && strchr(s.data, '"')))
+        return hkd_fail(HKD_USAGE, "the demo takes no paths with quotes");
+    hkd_status status = hkd_arg_real(&s.scale, a, "scale", 1e-6, 1e3);
+    if (!status) status = hkd_make_directory(s.out);
+    if (!status) status = s.data ? train_teacher(a, &s) : shipped(s.teacher, "scenes_teacher.safetensors");
     if (!status) status = distil(a, &s);
     if (!status) status = show(a, &s);
-    if (!status)
-        printf("%s/samples_and_teacher.png  one-step samples beside the teacher's images for the same noise\n"
-               "%s/trajectory.png           five images on their way from noise (left) to picture, decoded from one encoder "
-               "pass\n"
-               "%s/losses.csv, losses.svg   the distillation\n%s/model.safetensors        try: hkd sample --model it --seeds "
-               "100-163 --out more.png\n",
-               s.out, s.out, s.out, s.out);
+    if (!status && can_report()) status = report(a, &s);
+    if (!status) tell(&s);
     return status;
 }
 
@@ -140,12 +194,14 @@ const hkd_verb hkd_verb_demo = {
     .summary = "distil a teacher into a one-step model and show what it makes",
     .option = {
         {"out", "DIR", "out", "where everything goes"},
-        {"data", "SET", NULL, "learn this data set instead, its teacher first (hours, and 2.3 GB of trajectories at 32 x "
-                              "32; Ctrl-C and the same command continue it)"},
+        {"data", "SET", NULL, "learn this data set instead (see `hkd data --help`), its teacher first: hours, and 2.3 GB of "
+                              "trajectories at 32 x 32; Ctrl-C and the same command continue it"},
+        {"scale", "X", "1", "train X times as long, on X times as many trajectories"},
     },
     .example = {
         "demo                                          the built-in scenes, about 75 seconds of training",
         "demo --data cifar-10-batches-bin --out cifar  CIFAR-10, from nothing",
+        "demo --data pictures/ --scale 0.01 --out try  a folder of PNG files, a first look in minutes",
     },
     .run = run,
 };

@@ -113,9 +113,9 @@ static hkd_status add_grid(job *j, int encode) {
         double ratio;
         const char *title[2], *name[2];
     } strength[STRENGTHS] = {
-        {0.1, {"10%", "10% noised"}, {"band_10", "noised_10"}}, {0.2, {"20%", "20% noised"}, {"band_20", "noised_20"}},
-        {0.5, {"50%", "50% noised"}, {"band_50", "noised_50"}}, {0.8, {"80%", "80% noised"}, {"band_80", "noised_80"}},
-        {0.9, {"90%", "90% noised"}, {"band_90", "noised_90"}}, {0.9, {"all 90%", "all noised"}, {"all_90", "noised_all_90"}}};
+        {0.1, {"10%", "10% n"}, {"band_10", "noised_10"}}, {0.2, {"20%", "20% n"}, {"band_20", "noised_20"}},
+        {0.5, {"50%", "50% n"}, {"band_50", "noised_50"}}, {0.8, {"80%", "80% n"}, {"band_80", "noised_80"}},
+        {0.9, {"90%", "90% n"}, {"band_90", "noised_90"}}, {0.9, {"all 90%", "all n"}, {"all_90", "noised_all_90"}}};
     const bool told = j->encode == BOTH && encode == NOISED;
     hkd_status status = HKD_OK;
     for (int k = 0; k < STRENGTHS && !status; k++)
@@ -284,7 +284,8 @@ const hkd_verb hkd_verb_edit = {
                                        "= edited)"},
                {"reference-encode", "HOW", NULL, "evolved (default for seeds: from its own noise, by the model's operators), "
                                                  "noised (default for pictures: with the image's noise at TAU's level, encoded "
-                                                 "there), both (side by side). A picture evolves badly: it has no noise of its "
+                                                 "there), both (side by side, n: noised). A picture evolves badly: it has no "
+                                                 "noise of its "
                                                  "own, and its way back to noise is one that no model was trained on"},
                {"grid", NULL, NULL, "the paper's Figure 5: the band (high unless given) at 10, 20, 50, 80, 90 %, and "
                                     "everything at 90 %"},

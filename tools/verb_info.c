@@ -337,7 +337,7 @@ const hkd_verb hkd_verb_info = {
                {"memory", NULL, NULL, "predict the memory that `hkd sample --batch N` takes on --device, by --math"},
                {"batch", "N", "16", "images in that pass"},
                {"train", NULL, NULL, "that of training instead, N samples in a pass: gradients, moments and average, too"}},
-    .example = {"info data/hkd.safetensors", "info data/hkd.safetensors --memory --train --batch 64",
+    .example = {"info data/scenes_hkd.safetensors", "info data/scenes_hkd.safetensors --memory --train --batch 64",
                 "info builtin:scenes --json"},
     .run = run,
 };

@@ -22,7 +22,8 @@ static void head(const hkd_report *r) {
             hkd_hierarchy_name(c->hierarchy));
     static const char *const section[][2] = {{"samples", "Samples"}, {"path", "Trajectory"}, {"spectrum", "Spectrum"},
                                              {"effect", "Effect"},
-                                             {"edits", "Edits"}, {"training", "Training"}, {"verification", "Verification"},
+                                             {"edits", "Edits"}, {"propositions", "Propositions"},
+                                             {"training", "Training"}, {"verification", "Verification"},
                                              {"making", "How"}};
     for (size_t i = 0; i < sizeof section / sizeof *section; i++)
         fprintf(r->out, "<a href=\"#%s\">%s</a>", section[i][0], section[i][1]);
@@ -31,8 +32,7 @@ static void head(const hkd_report *r) {
 
 static hkd_status body(hkd_report *r) {
     static hkd_status (*const part[])(hkd_report *) = {hkd_report_samples, hkd_report_path, hkd_report_spectrum,
-                                                       hkd_report_effect,
-                                                       hkd_report_edits};
+                                                       hkd_report_effect, hkd_report_edits, hkd_report_propositions};
     enum { PARTS = sizeof part / sizeof *part };
     hkd_progress progress;
     hkd_status status = HKD_OK;
@@ -76,17 +76,15 @@ static hkd_status prepare(hkd_report *r) {
 }
 
 static hkd_status write(hkd_report *r, const char *path) {
-    char *text = NULL;
-    size_t size = 0;
-    r->out = open_memstream(&text, &size);
-    if (!r->out) return hkd_fail(HKD_RESOURCES, "%s: out of memory", path);
+    hkd_draft page;
+    hkd_status status = hkd_draft_open(&page);
+    if (status) return status;
+    r->out = page.out;
     head(r);
-    hkd_status status = body(r);
-    const bool failed = ferror(r->out) | fclose(r->out);
-    if (!status) status = failed ? hkd_fail(HKD_RESOURCES, "%s: out of memory", path) : hkd_write_file(path, text, size);
-    if (!status && !hkd_given(r->args, "quiet")) printf("%s: %.1f MB, works from the file without a network\n", path,
-                                                        (double)size / 1e6);
-    free(text);
+    status = body(r);
+    if (!status) status = hkd_draft_save(&page, path);
+    else hkd_draft_abandon(&page);
+    if (!status) printf("%s: %.1f MB, works from the file without a network\n", path, (double)page.size / 1e6);
     return status;
 }
 
@@ -116,7 +114,11 @@ const hkd_verb hkd_verb_report = {
                {"class", "K", NULL, "class of all images; not given: drawn from the seed"},
                {"log", "F.csv", NULL, "the log of hkd train"},
                {"verify", "F.json", NULL, "what hkd verify --json printed"},
+               {"refit", "F.json", NULL, "what hkd spectrum --refit --json printed: how much of the spectrum is arbitrary"},
+               {"others", "F.json", NULL, "what hkd spectrum --others --json printed: models of other seeds"},
+               {"control", "F.json", NULL, "what hkd edit --control --json printed: the band against random modes"},
                {"out", "F.html", NULL, "the page"}},
-    .example = {"report --model M.safetensors --teacher T.safetensors --log train.csv --out report.html"},
+    .example = {"report --model M.safetensors --teacher T.safetensors --log train.csv --out report.html",
+                "report --model M.safetensors --refit refit.json --control control.json --out report.html"},
     .run = run,
 };

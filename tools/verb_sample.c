@@ -1,187 +1,21 @@
 /* hkd sample - images from seeds: with an HKD model in one step, with a denoiser along its trajectory. */
 #include "cost.h"
 #include "files.h"
-#include "generate.h"
 #include "grid.h"
 #include "lists.h"
 #include "model_file.h"
-#include "npy.h"
 #include "os.h"
 #include "progress.h"
+#include "sample_request.h"
 #include "sha256.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { TO_SHEET, TO_TENSORS, TO_FOLDER } target;
-
-typedef struct {
-    const hkd_args *args;
-    hkd_generator generator;
-    uint64_t *seeds;
-    size_t count;                    /* images */
-    double *latents, *class_labels;  /* from --latents, or NULL */
-    double *times;                   /* from --decode-at, or NULL */
-    size_t time_count;
-    const char *out;
-    target target;
-    int64_t batch;                   /* images in one pass, as asked for */
-    char sha256[65], settings[1024];
-    double *x;                       /* [count, max(time_count, 1), C, R, R]; for a folder: of one batch */
-    int64_t size, nfe;               /* numbers in one image; network evaluations for all */
-} job;
-
-static int64_t pictures(const job *j) { return j->times ? (int64_t)j->time_count : 1; } /* of one seed */
-
-/* ---- what was asked ------------------------------------------------------------------------------------------------------ */
-
-/* Each option is read when given; the rest stands as the sampler has it. */
-static hkd_status read_numbers(hkd_sampler_options *o, const hkd_args *a) {
-    const struct {
-        const char *name;
-        double *to, least, most;
-    } real[] = {{"churn", &o->edm.churn, 0, 1e6}, {"churn-min", &o->edm.churn_min, 0, 1e9},
-                {"churn-max", &o->edm.churn_max, 0, HUGE_VAL}, {"churn-noise", &o->edm.churn_noise, 0, 1e6},
-                {"sigma-min", &o->sigma_min, 1e-9, 1e9}, {"sigma-max", &o->sigma_max, 1e-9, 1e9}, {"rho", &o->rho, 1e-3, 1e3},
-                {"eta", &o->eta, 0, 1}, {"snr", &o->snr, 0, 1e3}, {"tolerance", &o->tolerance, 1e-14, 1},
-                {"boundary", &o->boundary, 1e-9, 1}, {"floor", &o->floor, 0, 1e9}};
-    hkd_status status = HKD_OK;
-    for (size_t i = 0; i < sizeof real / sizeof *real && !status; i++)
-        if (hkd_given(a, real[i].name)) status = hkd_arg_real(real[i].to, a, real[i].name, real[i].least, real[i].most);
-    if (!status && hkd_given(a, "steps")) status = hkd_arg_int(&o->steps, a, "steps", 1, 100000);
-    if (!status && hkd_given(a, "correctors")) status = hkd_arg_int(&o->correctors, a, "correctors", 1, 100);
-    return status;
-}
-
-static hkd_status read_choices(hkd_sampler_options *o, const hkd_args *a) {
-    static const double alpha[] = {0, 1, 0.5};
-    int disc = (int)o->disc, clock = 0, scaling = 0, solver = 1, sde = (int)o->sde, variance = 0, clip = o->clip;
-    const struct {
-        const char *name, *choices;
-        int *to;
-    } choice[] = {{"disc", "edm|vp|ve|iddpm", &disc}, {"schedule", "linear|vp|ve", &clock}, {"scaling", "none|vp", &scaling},
-                  {"solver", "euler|heun|midpoint", &solver}, {"sde", "ve|vp|sub-vp", &sde},
-                  {"variance", "small|large", &variance}, {"clip", "no|yes", &clip}};
-    hkd_status status = HKD_OK;
-    for (size_t i = 0; i < sizeof choice / sizeof *choice && !status; i++)
-        if (hkd_given(a, choice[i].name)) status = hkd_arg_choice(choice[i].to, a, choice[i].name, choice[i].choices);
-    o->disc = (hkd_schedule_kind)disc;
-    o->clock = (hkd_clock)clock;
-    o->vp_scaling = scaling == 1;
-    o->alpha = alpha[solver];
-    o->sde = (hkd_sde_kind)sde;
-    o->large_variance = variance == 1;
-    o->clip = clip == 1;
-    return status;
-}
-
-/* What was chosen, for those who look at the pictures later: every option that was given. */
-static void describe(job *j, const hkd_sampler_options *o) {
-    static const char *const names[] = {"times", "levels", "disc", "schedule", "scaling", "solver", "churn",
-                                        "churn-min", "churn-max", "churn-noise", "sigma-min", "sigma-max", "rho", "eta",
-                                        "variance", "sde", "correctors", "snr", "tolerance", "boundary", "floor",
-                                        "clip", "rng", "noise", "class", "decode-at", "latents", "math"};
-    const hkd_device *dev = j->generator.model->dev;
-    int at = snprintf(j->settings, sizeof j->settings, "sampler=%s steps=%lld device=%s %.*s", hkd_sampler_name[o->kind],
-                      (long long)o->steps, dev->kind, (int)strcspn(dev->name, ","), dev->name); /* threads change no byte */
-    for (size_t i = 0; i < sizeof names / sizeof *names && at < (int)sizeof j->settings; i++)
-        if (hkd_given(j->args, names[i]))
-            at += snprintf(j->settings + at, sizeof j->settings - (size_t)at, " %s=%s", names[i], hkd_arg(j->args, names[i]));
-}
-
-/* --times or --levels: where steps 2, 3, ... start. *starts is NULL without both. */
-static hkd_status read_starts(double **starts, hkd_sampler_options *o, const hkd_args *a) {
-    const char *option = hkd_given(a, "levels") ? "--levels" : "--times", *text = hkd_arg(a, option + 2);
-    size_t count = 0;
-    if (!text) return HKD_OK;
-    if (hkd_given(a, "times") && hkd_given(a, "levels")) return hkd_fail(HKD_USAGE, "--times or --levels, not both");
-    if (o->kind != HKD_ONESTEP && o->kind != HKD_CONSISTENCY)
-        return hkd_fail(HKD_USAGE, "%s is for --sampler onestep and consistency", option);
-    const hkd_status status = hkd_parse_times(starts, &count, option, text);
-    if (!status && hkd_given(a, "steps") && o->steps != (int64_t)count + 1)
-        return hkd_fail(HKD_USAGE, "%s lists the starts of the second step and later: %zu for --steps %lld, not %zu", option,
-                        (size_t)o->steps - 1, (long long)o->steps, count);
-    o->steps = (int64_t)count + 1;
-    o->levels = hkd_given(a, "levels");
-    return status;
-}
-
-static hkd_status read_sampler(job *j, hkd_model *m) {
-    const hkd_args *a = j->args;
-    int kind = m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN, rng = 0;
-    double *starts = NULL;
-    hkd_status status = hkd_given(a, "sampler") ? hkd_arg_choice(&kind, a, "sampler", hkd_sampler_choices) : HKD_OK;
-    hkd_sampler_options o = hkd_sampler_default((hkd_sampler_kind)kind, &m->config);
-    if (!status) status = read_numbers(&o, a);
-    if (!status) status = read_choices(&o, a);
-    if (!status) status = hkd_arg_choice(&rng, a, "rng", HKD_RNG_CHOICES);
-    if (!status) status = read_starts(&starts, &o, a);
-    if (!status && o.edm.churn > 0 && kind != HKD_HEUN && kind != HKD_EULER && kind != HKD_ABLATION)
-        status = hkd_fail(HKD_USAGE, "--churn is for --sampler heun, euler or ablation");
-    if (!status) status = hkd_generator_new(&j->generator, m, &o, starts);
-    free(starts);
-    j->generator.rng = (hkd_rng_kind)rng;
-    if (!status) describe(j, &o);
-    return status;
-}
-
-static hkd_status read_class(job *j, const hkd_config *c) {
-    int64_t label = 0;
-    if (!hkd_given(j->args, "class")) return HKD_OK;
-    if (!c->label_dim) return hkd_fail(HKD_USAGE, "--class: the model has no classes");
-    const hkd_status status = hkd_arg_int(&label, j->args, "class", 0, c->label_dim - 1);
-    j->generator.class_label = (int)label;
-    return status;
-}
-
-/* [N, C, R, R] starts the images; of --noise it may be [N, D C, R, R]: D draws, all that a sampler uses. */
-static hkd_status check_latents(job *j, const hkd_config *c, const char *path, hkd_shape x, bool all) {
-    const int64_t image[3] = {c->img_channels, c->img_resolution, c->img_resolution};
-    char found[80], wanted[80];
-    const int64_t n = hkd_given(j->args, "seeds") ? (int64_t)j->count : (int64_t)HKD_ANY;
-    const hkd_shape want = hkd_shape_of(4, n, image[0], image[1], image[2]);
-    const bool fits = x.rank == 4 && x.dim[1] == image[0] * j->generator.draws && x.dim[2] == image[1] &&
-                      x.dim[3] == image[2] && (n == HKD_ANY || n == x.dim[0]);
-    if (!all) j->generator.draws = 0;
-    return fits ? HKD_OK
-                : hkd_fail(HKD_BAD_FILE, "%s: 'latents' is %s, expected %s", path,
-                           hkd_shape_text(found, sizeof found, x.rank, x.dim),
-                           hkd_shape_text(wanted, sizeof wanted, 4, want.dim));
-}
-
-static hkd_status read_latents(job *j, const hkd_config *c) {
-    const bool all = hkd_given(j->args, "noise"), with_seeds = hkd_given(j->args, "seeds");
-    const char *path = hkd_arg(j->args, all ? "noise" : "latents");
-    hkd_shape x = hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)HKD_ANY, (int64_t)HKD_ANY, (int64_t)HKD_ANY);
-    hkd_safetensors *st = NULL;
-    hkd_status status = hkd_ends_with(path, ".npy") ? hkd_npy_read(&j->latents, &x, path) : hkd_safetensors_open(&st, path);
-    if (!status && st) status = hkd_read_tensor(&j->latents, &x, st, "latents", false);
-    j->generator.draws = all && x.rank == 4 && x.dim[1] > c->img_channels ? x.dim[1] / c->img_channels : 1;
-    if (!status) status = check_latents(j, c, path, x, all);
-    hkd_shape labels = hkd_shape_of(2, x.dim[0], (int64_t)c->label_dim);
-    if (!status && st && c->label_dim && !hkd_given(j->args, "class"))
-        status = hkd_read_tensor(&j->class_labels, &labels, st, "class_labels", true);
-    hkd_safetensors_close(st);
-    if (status || with_seeds) return status;
-    free(j->seeds);
-    j->count = (size_t)x.dim[0];
-    j->seeds = malloc((j->count + 1) * sizeof *j->seeds);
-    if (!j->seeds) return hkd_fail(HKD_RESOURCES, "out of memory for %zu seeds", j->count);
-    for (size_t i = 0; i < j->count; i++) j->seeds[i] = i;
-    return HKD_OK;
-}
-
-static hkd_status read_times(job *j, const hkd_config *c) {
-    if (!hkd_given(j->args, "decode-at")) return HKD_OK;
-    hkd_status status = hkd_parse_times(&j->times, &j->time_count, "--decode-at", hkd_arg(j->args, "decode-at"));
-    if (!status && !c->is_hkd) status = hkd_fail(HKD_USAGE, "--decode-at is for HKD models");
-    if (!status && j->generator.o.steps > 1) status = hkd_fail(HKD_USAGE, "--decode-at shows one step: leave out --steps");
-    if (!status && j->target == TO_FOLDER) status = hkd_fail(HKD_USAGE, "--decode-at needs --out FILE.png or FILE.safetensors");
-    return status;
-}
+/* Of one seed. */
+static int64_t pictures(const sample_job *j) { return j->times ? (int64_t)j->time_count : 1; }
 
 /* ---- where it goes ------------------------------------------------------------------------------------------------------- */
 
@@ -191,10 +25,12 @@ static char *file_in(const char *dir, uint64_t seed) {
     return hkd_path_join(dir, name);
 }
 
-static hkd_status check_target(job *j) {
+static hkd_status check_target(sample_job *j) {
     const char *out = j->out;
-    j->target = hkd_names_picture(out) ? TO_SHEET : hkd_ends_with(out, ".safetensors") ? TO_TENSORS : TO_FOLDER;
-    if (j->target != TO_FOLDER) return hkd_check_writable(out);
+    j->target = hkd_names_picture(out)                ? SAMPLE_TO_SHEET
+                : hkd_ends_with(out, ".safetensors") ? SAMPLE_TO_TENSORS
+                                                     : SAMPLE_TO_FOLDER;
+    if (j->target != SAMPLE_TO_FOLDER) return hkd_check_writable(out);
     if (hkd_exists(out) && !hkd_is_directory(out))
         return hkd_fail(HKD_USAGE, "--out %s: expected a folder, or a name that ends in .png or .safetensors", out);
     hkd_status status = hkd_make_directory(out);
@@ -205,10 +41,10 @@ static hkd_status check_target(job *j) {
 }
 
 /* With --shard the seeds of that shard alone; those of all shards fill the folder, or their files are joined. */
-static hkd_status keep_shard(job *j) {
+static hkd_status keep_shard(sample_job *j) {
     int64_t first, last;
     if (!hkd_given(j->args, "shard")) return HKD_OK;
-    if (j->target == TO_SHEET || j->latents)
+    if (j->target == SAMPLE_TO_SHEET || j->latents)
         return hkd_fail(HKD_USAGE, "--shard is for --out DIR or F.safetensors without given noise");
     const hkd_status status = hkd_arg_shard(&first, &last, j->args, (int64_t)j->count);
     if (status) return status;
@@ -218,10 +54,10 @@ static hkd_status keep_shard(job *j) {
 }
 
 /* With --resume the seeds whose pictures are there need no work. */
-static hkd_status drop_finished(job *j) {
+static hkd_status drop_finished(sample_job *j) {
     size_t kept = 0;
     if (!hkd_given(j->args, "resume")) return HKD_OK;
-    if (j->target != TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--resume is for --out DIR without --latents");
+    if (j->target != SAMPLE_TO_FOLDER || j->latents) return hkd_fail(HKD_USAGE, "--resume is for --out DIR without --latents");
     for (size_t i = 0; i < j->count; i++) {
         char *path = file_in(j->out, j->seeds[i]);
         if (!path) return hkd_fail(HKD_RESOURCES, "out of memory");
@@ -233,7 +69,7 @@ static hkd_status drop_finished(job *j) {
     return HKD_OK;
 }
 
-static hkd_status write_picture(const job *j, uint64_t seed, const double *x) {
+static hkd_status write_picture(const sample_job *j, uint64_t seed, const double *x) {
     const hkd_config *c = &j->generator.model->config;
     char seed_text[24];
     snprintf(seed_text, sizeof seed_text, "%llu", (unsigned long long)seed);
@@ -251,7 +87,7 @@ static hkd_status write_picture(const job *j, uint64_t seed, const double *x) {
 }
 
 /* "0.25" above each column, the seed before each row. */
-static hkd_status write_sheet(const job *j) {
+static hkd_status write_sheet(const sample_job *j) {
     const hkd_config *c = &j->generator.model->config;
     const size_t tiles = j->count * (size_t)pictures(j), labels = j->count + j->time_count;
     char (*text)[24] = calloc(labels + 1, sizeof *text);
@@ -273,7 +109,12 @@ static hkd_status write_sheet(const job *j) {
                                       {"model_sha256", j->sha256},
                                       {"settings", j->settings},
                                       {"Software", "hkd " HKD_VERSION}};
-        status = hkd_grid_of_values(&sheet, j->x, tiles, c->img_channels, c->img_resolution, c->img_resolution, &o);
+        if (tiles > 1) {
+            status = hkd_grid_of_values(&sheet, j->x, tiles, c->img_channels, c->img_resolution, c->img_resolution, &o);
+        } else { /* one picture as it is: other verbs read it */
+            status = hkd_image_new(&sheet, c->img_resolution, c->img_resolution, c->img_channels);
+            if (!status) hkd_image_set(&sheet, j->x);
+        }
         if (!status) status = hkd_image_write(j->out, &sheet, about, sizeof about / sizeof *about);
     }
     hkd_image_free(&sheet);
@@ -284,7 +125,7 @@ static hkd_status write_sheet(const job *j) {
 
 /* x [images, C, R, R]; with --decode-at the pictures of one seed follow each other. Samples that their seeds alone make have
  * seeds [images]. */
-static hkd_status write_tensors(const job *j) {
+static hkd_status write_tensors(const sample_job *j) {
     const hkd_config *c = &j->generator.model->config;
     const bool exact = !strcmp(j->generator.model->dev->kind, "ref");
     const hkd_saved x = {.name = "x", .type = exact ? HKD_DOUBLE : HKD_FLOAT, .as = HKD_F64, .data = j->x,
@@ -311,7 +152,7 @@ static hkd_status stop_if_cancelled(void *self, int64_t i, double sigma, const d
 }
 
 /* Pictures along the way come ordered by time, then seed; put them by seed, then time. */
-static hkd_status path_of_batch(job *j, double *x, const uint64_t *seeds, int64_t n, const double *latents,
+static hkd_status path_of_batch(sample_job *j, double *x, const uint64_t *seeds, int64_t n, const double *latents,
                                 const double *labels) {
     const int64_t times = (int64_t)j->time_count;
     double *by_time = malloc((size_t)(times * n * j->size) * sizeof *by_time + 1);
@@ -325,9 +166,9 @@ static hkd_status path_of_batch(job *j, double *x, const uint64_t *seeds, int64_
     return status ? status : stop_if_cancelled(NULL, 0, 0, NULL, 0, 0);
 }
 
-static hkd_status one_batch(job *j, size_t first, int64_t n) {
+static hkd_status one_batch(sample_job *j, size_t first, int64_t n) {
     const int64_t classes = j->generator.model->config.label_dim;
-    double *x = j->x + (j->target == TO_FOLDER ? 0 : (int64_t)first * pictures(j) * j->size);
+    double *x = j->x + (j->target == SAMPLE_TO_FOLDER ? 0 : (int64_t)first * pictures(j) * j->size);
     const int64_t draws = j->generator.draws ? j->generator.draws : 1;
     const double *latents = j->latents ? j->latents + (int64_t)first * draws * j->size : NULL;
     const double *labels = j->class_labels ? j->class_labels + (int64_t)first * classes : NULL;
@@ -335,14 +176,14 @@ static hkd_status one_batch(job *j, size_t first, int64_t n) {
     hkd_status status = j->times ? path_of_batch(j, x, j->seeds + first, n, latents, labels)
                                  : hkd_generate(&j->generator, x, &nfe, j->seeds + first, n, latents, labels);
     j->nfe += nfe;
-    for (int64_t i = 0; i < n && !status && j->target == TO_FOLDER; i++)
+    for (int64_t i = 0; i < n && !status && j->target == SAMPLE_TO_FOLDER; i++)
         status = write_picture(j, j->seeds[first + (size_t)i], x + i * j->size);
     return status;
 }
 
-static hkd_status work(job *j) {
+static hkd_status work(sample_job *j) {
     const int64_t batch = j->generator.model->batch;
-    const int64_t kept = j->target == TO_FOLDER ? batch : (int64_t)j->count;
+    const int64_t kept = j->target == SAMPLE_TO_FOLDER ? batch : (int64_t)j->count;
     hkd_progress progress;
     j->x = malloc((size_t)(kept * pictures(j) * j->size) * sizeof *j->x + 1);
     if (!j->x) return hkd_fail(HKD_RESOURCES, "out of memory for %lld images", (long long)kept);
@@ -354,12 +195,12 @@ static hkd_status work(job *j) {
         hkd_progress_at(&progress, (int64_t)first + n, NULL);
     }
     hkd_progress_end(&progress);
-    if (!status && j->target == TO_SHEET) status = write_sheet(j);
-    if (!status && j->target == TO_TENSORS) status = write_tensors(j);
+    if (!status && j->target == SAMPLE_TO_SHEET) status = write_sheet(j);
+    if (!status && j->target == SAMPLE_TO_TENSORS) status = write_tensors(j);
     return status;
 }
 
-static void report(const job *j) {
+static void report(const sample_job *j) {
     const double nfe = j->count ? (double)j->nfe / (double)j->count : 0; /* of one image; not a whole number for rk45 alone */
     if (hkd_given(j->args, "json")) {
         json_t *each = j->count && j->nfe % (int64_t)j->count ? json_real(nfe) : json_integer((json_int_t)nfe);
@@ -380,19 +221,14 @@ static void report(const job *j) {
 /* ---- the verb ------------------------------------------------------------------------------------------------------------ */
 
 /* With few images, transforming the weights in each pass would cost most. */
-static bool keeps_prepared(const job *j) { return hkd_prepared_pays(j->batch) || hkd_prepared_pays((int64_t)j->count); }
+static bool keeps_prepared(const sample_job *j) { return hkd_prepared_pays(j->batch) || hkd_prepared_pays((int64_t)j->count); }
 
-static hkd_status prepare(job *j, hkd_model *m) {
+static hkd_status prepare(sample_job *j, hkd_model *m) {
     const hkd_config *c = &m->config;
     j->size = (int64_t)c->img_channels * c->img_resolution * c->img_resolution;
     m->batch = j->batch;
-    hkd_status status = read_sampler(j, m);
-    if (!status) status = read_class(j, c);
-    if (!status) status = read_times(j, c);
-    const bool noise = hkd_given(j->args, "noise"), latents = hkd_given(j->args, "latents");
-    if (!status && noise && latents) status = hkd_fail(HKD_USAGE, "--noise or --latents, not both");
-    if (!status && (noise || latents)) status = read_latents(j, c);
-    if (!status && j->target != TO_TENSORS && c->img_channels != 1 && c->img_channels != 3)
+    hkd_status status = sample_request(j, m);
+    if (!status && j->target != SAMPLE_TO_TENSORS && c->img_channels != 1 && c->img_channels != 3)
         status =
             hkd_fail(HKD_USAGE, "pictures need 1 or 3 channels, the model has %d: use --out F.safetensors", c->img_channels);
     if (!status) status = keep_shard(j);
@@ -404,7 +240,7 @@ static hkd_status prepare(job *j, hkd_model *m) {
 }
 
 static hkd_status run(const hkd_args *a) {
-    job j = {.args = a, .out = hkd_arg(a, "out")};
+    sample_job j = {.args = a, .out = hkd_arg(a, "out")};
     hkd_device *dev = NULL;
     hkd_model *m = NULL;
     if (!hkd_given(a, "model") || !j.out) return hkd_fail(HKD_USAGE, "--%s is needed", j.out ? "model" : "out");
@@ -485,8 +321,8 @@ const hkd_verb hkd_verb_sample = {
                 "part I (from 0) of N of the seeds: all together fill --out DIR as one run does; `hkd convert F0 F1 ... "
                 "ALL.safetensors` joins what --out F.safetensors made into one run's file"},
                {"resume", NULL, NULL, "--out DIR: skip the pictures that are there"}},
-    .example = {"sample --model data/hkd.safetensors --seeds 0-63 --out grid.png",
-                "sample --model data/teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",
-                "sample --model data/hkd.safetensors --seeds 0-7 --decode-at 1:0:9 --out time.png"},
+    .example = {"sample --model data/scenes_hkd.safetensors --seeds 0-63 --out grid.png",
+                "sample --model data/scenes_teacher.safetensors --steps 18 --out teacher/    35 evaluations for each image",
+                "sample --model data/scenes_hkd.safetensors --seeds 0-7 --decode-at 1:0:9 --out time.png"},
     .run = run,
 };

@@ -7,64 +7,47 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* What an input holds when IN does not: no class, no augmentation, the time to the end, the decoder's own noise level. */
-static void standard_input(double *to, const hkd_program_var *var, const hkd_config *c, const double *sigma) {
-    for (int64_t i = 0; i < hkd_count(&var->shape); i++) {
-        to[i] = 0;
-        if (!strcmp(var->name, "dt")) to[i] = hkd_dt_to_end(c, sigma[i]);
-        if (!strcmp(var->name, "decoder_sigma")) to[i] = c->decoder_sigma;
-    }
-}
+/* What IN holds; arrays that it lacks are NULL, and the model has its own values for them. */
+enum { X, SIGMA, CLASS_LABELS, AUGMENT_LABELS, DT, DECODER_SIGMA, INPUTS };
 
-static hkd_status put_input(hkd_plan *plan, const hkd_model *m, const hkd_program *p, hkd_var v, const hkd_safetensors *st,
-                            const double *sigma) {
-    const hkd_program_var *var = &p->var[v];
-    const bool needed = !strcmp(var->name, "x") || !strcmp(var->name, "sigma");
-    hkd_shape shape = var->shape;
-    double *values = NULL;
-    hkd_status status = hkd_read_tensor(&values, &shape, st, var->name, !needed);
-    if (!status && !values) {
-        values = calloc((size_t)hkd_count(&var->shape) + 1, sizeof *values);
-        if (!values) return hkd_fail(HKD_RESOURCES, "out of memory");
-        standard_input(values, var, &m->config, sigma);
-    }
-    const hkd_tensor *t = hkd_plan_tensor(plan, v);
-    if (!status && t) status = m->dev->upload(m->dev, t, values, HKD_F64);
-    free(values);
+static hkd_status read_inputs(double *value[INPUTS], hkd_model_input *in, const hkd_config *c, const hkd_safetensors *st) {
+    const int64_t res = c->img_resolution;
+    hkd_shape x = hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)c->img_channels, res, res);
+    hkd_status status = hkd_read_tensor(&value[X], &x, st, "x", false);
+    hkd_shape each = hkd_shape_of(1, x.dim[0]), labels = hkd_shape_of(2, x.dim[0], (int64_t)c->label_dim);
+    hkd_shape augment = hkd_shape_of(2, x.dim[0], (int64_t)c->augment_dim);
+    if (!status) status = hkd_read_tensor(&value[SIGMA], &each, st, "sigma", false);
+    if (!status && c->label_dim) status = hkd_read_tensor(&value[CLASS_LABELS], &labels, st, "class_labels", true);
+    if (!status && c->augment_dim) status = hkd_read_tensor(&value[AUGMENT_LABELS], &augment, st, "augment_labels", true);
+    if (!status && c->is_hkd) status = hkd_read_tensor(&value[DT], &each, st, "dt", true);
+    if (!status && c->is_hkd) status = hkd_read_tensor(&value[DECODER_SIGMA], &each, st, "decoder_sigma", true);
+    *in = (hkd_model_input){.n = x.dim[0], .x = value[X], .sigma = value[SIGMA], .class_labels = value[CLASS_LABELS],
+                            .augment_labels = value[AUGMENT_LABELS], .dt = value[DT], .decoder_sigma = value[DECODER_SIGMA]};
     return status;
 }
 
-static int tensors(const hkd_program *p, const hkd_plan *plan) {
-    int count = 0;
-    for (hkd_var v = 0; v < p->n_vars; v++) count += hkd_plan_tensor(plan, v) != NULL;
-    return count;
+typedef struct {
+    const hkd_model *m;
+    const char *out;
+} target;
+
+static hkd_status save(void *self, const hkd_program *p, const hkd_plan *plan) {
+    const target *to = self;
+    const hkd_status status = hkd_trace_save(to->out, p, plan, to->m->weights, to->m->dev);
+    int tensors = 0;
+    for (hkd_var v = 0; v < p->n_vars; v++) tensors += hkd_plan_tensor(plan, v) != NULL;
+    if (!status) printf("%d calls, %d tensors in %s\n", p->n_calls, tensors, to->out);
+    return status;
 }
 
 static hkd_status run_network(hkd_model *m, const hkd_safetensors *st, const char *out, bool as_run) {
-    hkd_shape x = hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)m->config.img_channels, (int64_t)m->config.img_resolution,
-                               (int64_t)m->config.img_resolution);
-    double *values = NULL, *sigma = NULL;
-    hkd_status status = hkd_read_tensor(&values, &x, st, "x", false);
-    hkd_shape each = hkd_shape_of(1, x.dim[0]);
-    if (!status) status = hkd_read_tensor(&sigma, &each, st, "sigma", false);
-    free(values);
-    if (status) return status;
-    const bool augment = m->config.augment_dim > 0 && hkd_safetensors_find(st, "augment_labels");
-    hkd_program *p = hkd_model_program(&m->config, &(hkd_model_options){.run = HKD_RUN_WHOLE, .n = x.dim[0],
-                                                                        .augment = augment});
-    hkd_plan *plan = NULL;
-    status = p ? hkd_program_status(p) : hkd_fail(HKD_RESOURCES, "out of memory for the network");
-    if (!status) status = hkd_plan_new(&plan, p, m->weights, &(hkd_plan_options){.trace = true, .as_run = as_run});
-    for (int v = 0; !status && v < p->n_vars; v++)
-        if (p->var[v].kind == HKD_VAR_INPUT) status = put_input(plan, m, p, v, st, sigma);
-    if (!status) status = hkd_plan_forward(plan);
-    if (!status) status = hkd_trace_save(out, hkd_plan_program(plan), plan, m->weights, m->dev);
-    if (!status) printf("%d calls, %d tensors in %s\n", hkd_plan_program(plan)->n_calls, tensors(p, plan), out);
-    hkd_plan_free(plan);
-    hkd_program_free(p);
-    free(sigma);
+    double *value[INPUTS] = {NULL};
+    hkd_model_input in;
+    target to = {m, out};
+    hkd_status status = read_inputs(value, &in, &m->config, st);
+    if (!status) status = hkd_model_run_traced(m, &in, as_run, save, &to);
+    for (int i = 0; i < INPUTS; i++) free(value[i]);
     return status;
 }
 

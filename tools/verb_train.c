@@ -1,7 +1,6 @@
 /* hkd train - train a denoiser (EDM's objective) or distil one into a one-step HKD model. */
 #include "cost.h"
 #include "files.h"
-#include "rng.h"
 #include "train_start.h"
 
 #include <stdio.h>
@@ -24,11 +23,13 @@ static hkd_status add_line(train_job *j, const char *name, const char *value) {
     return HKD_OK;
 }
 
-/* The run as text: what it learns from, by content, and every option that can change a bit of the result. */
+/* The run as text: what it learns from, by content, and every option that can change a bit of the result. Checkpoint and model
+ * keep it. */
 static hkd_status describe(train_job *j) {
     static const char *const no_matter[] = {"out",    "data",    "teacher",            "trajectories",
                                             "config", "log",     "checkpoint-minutes", "resume", "perceptual",
-                                            "device", "threads", "json",               "quiet", "force", "help"};
+                                            "device", "threads", "json",               "quiet", "force", "help",
+                                            "consistency-every"};
     hkd_status status = add_line(j, "learns from", j->learns_from);
     if (!status) status = add_line(j, "perceptual term", j->perceptual.text);
     for (int list = 0; list < 2; list++)
@@ -81,42 +82,34 @@ static hkd_status draw_operators(train_job *j) {
     double size = 0;
     hkd_status status = hkd_arg_real(&size, j->args, "freeze-operators", 0, 100);
     if (!status) status = whole(&seed, j, "seed", 0, INT64_MAX);
-    for (int i = 0; i < j->model->weights->count && !status; i++) {
-        hkd_weight *w = &j->model->weights->item[i];
-        if (strncmp(w->name, "koopman.", 8)) continue;
-        const int64_t count = hkd_count(&w->value.shape);
-        const hkd_stream stream = {.seed = (uint64_t)seed, .purpose = HKD_FOR_WEIGHTS, .draw = (uint32_t)i};
-        double *a = malloc((size_t)count * sizeof *a + 1);
-        if (!a) return hkd_fail(HKD_RESOURCES, "out of memory for %s", w->name);
-        hkd_random_normals(a, 0, count, &stream);
-        for (int64_t k = 0; k < count; k++) a[k] = (float)(size * a[k]);
-        status = j->dev->upload(j->dev, &w->value, a, HKD_F64);
-        free(a);
-    }
-    return status;
+    return status ? status : training_draw_operators(j->model, size, (uint64_t)seed);
 }
 
 static hkd_status train(train_job *j) {
     const char *out = hkd_arg(j->args, "out"), *log = hkd_arg(j->args, "log");
     char checkpoint[4096], plot[4096];
     double minutes = 0;
+    int64_t every = 0;
     hkd_status status = hkd_arg_real(&minutes, j->args, "checkpoint-minutes", 0, 1e6);
+    if (!status) status = whole(&every, j, "consistency-every", 0, INT64_C(1) << 40);
     if (!status && hkd_given(j->args, "freeze-operators")) status = draw_operators(j);
     const int64_t samples = j->settings.batch * (j->settings.hkd ? 1 + j->hkd.times : 1);
     if (!status) status = hkd_fit_batch(j->args, j->model, samples, &j->settings.micro_batch, true);
     if (!status) status = hkd_trainer_new(&j->trainer, j->model, &j->settings);
     if (status) return status;
-    for (int i = 0; i < j->model->weights->count && hkd_given(j->args, "freeze-operators"); i++)
-        if (!strncmp(j->model->weights->item[i].name, "koopman.", 8)) j->model->weights->item[i].trained = false;
+    if (hkd_given(j->args, "freeze-operators")) training_freeze_operators(j->model);
     snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", out);
     const bool resume = hkd_given(j->args, "resume") && hkd_exists(checkpoint);
+    if (!j->settings.hkd || j->model->config.hierarchy == HKD_HIERARCHY_NONE) every = 0;
     const training_run run = {.trainer = j->trainer, .what = j->settings.hkd ? "distil" : "train", .settings = j->text,
                               .checkpoint = checkpoint, .every = 60 * minutes, .log = log, .resume = resume,
+                              .sides_every = every,
                               .quiet = hkd_given(j->args, "quiet")};
     hkd_say(j->args, "%s: %lld trained parameters on %s (%s)\n", run.what,
             (long long)hkd_weights_total(j->model->weights, true), j->dev->kind, j->dev->name);
     status = training_run_to_end(&run);
-    if (!status) status = hkd_model_save(j->model, j->trainer->optimizer->ema, out, NULL, 0);
+    const hkd_metadata about = {"hkd.train", j->text};
+    if (!status) status = hkd_model_save(j->model, j->trainer->optimizer->ema, out, &about, 1);
     if (!status && log) {
         const size_t length = strlen(log), stem = length > 4 && !strcmp(log + length - 4, ".csv") ? length - 4 : length;
         snprintf(plot, sizeof plot, "%.*s.svg", (int)stem, log);
@@ -134,7 +127,7 @@ static const struct {
     bool distil;
     const char *option, *value;
 } preset[] = {
-    /* about 1 million parameters for CIFAR-10, less than two hours on two cores for either model */
+    /* 1.8 million parameters for CIFAR-10, less than two hours on two cores for either model */
     {"cifar10-small", false, "channels", "32"},          {"cifar10-small", false, "mult", "1,2,2"},
     {"cifar10-small", false, "blocks", "2"},             {"cifar10-small", false, "attention", "16"},
     {"cifar10-small", false, "batch", "32"},             {"cifar10-small", false, "micro-batch", "32"},
@@ -212,7 +205,8 @@ const hkd_verb hkd_verb_train = {
                                        "from --data"},
         {"clusters", "N", "10", "hkd: components of the mixture"},
         {"rank", "N", "64", "hkd: directions of a Gaussian that have a variance of their own"},
-        {"trajectories", "DIR", NULL, "hkd: where the trajectories are, or will be made; without it each is made when needed"},
+        {"trajectories", "DIR", NULL, "hkd: where the trajectories are, or will be made (Ctrl-C keeps what is ready, a kill "
+                                      "loses at most 255); without it each is made when needed"},
         {"trajectory-count", "N", "4096", "hkd: how many"},
         {"trajectory-steps", "N", "18", "hkd: steps of the Karras grid (2N - 1 evaluations each)"},
         {"full-precision", NULL, NULL, "hkd: store trajectories in float32 instead of float16"},
@@ -237,11 +231,16 @@ const hkd_verb hkd_verb_train = {
         {"lr-gamma", "X", NULL, "factor per epoch (not given: 0.95 for hkd, 1 for edm)"},
         {"cosine", NULL, NULL, "let it fall to 0 along half a cosine"},
         {"clip", "X", "0", "largest norm of the gradient (0: no clipping)"},
-        {"optimizer", "adam|radam", "adam", ""},
+        {"optimizer", "adam|radam", "adam", "RAdam takes its steps without a variance while that is uncertain"},
         {"weight-decay", "X", "0", "X times the weight is added to its gradient"},
         {"ema-half-life", "N", "500000", "pictures after which an old weight counts half in the average; 0: the last weights"},
         {"ema-ramp", "X", "0.05", "at first the half-life is X times the pictures seen; 0: as long from the start"},
         {"log", "FILE.csv", NULL, "one row per step; a plot is made beside it"},
+        {"consistency-every", "N", "50", "hkd: every N steps the log has both sides of Proposition C.2's corrected bound, "
+                                          "measured on the first 4 trajectories at 3 times: consistency_loss (the square of "
+                                          "what the picture changes when the latents of a later state take the place of the "
+                                          "evolved ones) >= consistency_bound; the bound says something only while "
+                                          "consistency_rho < 1 / (operators - 1). 0: never"},
         {"checkpoint-minutes", "X", "5", "time between checkpoints"},
         {"resume", NULL, NULL, "continue from the checkpoint if there is one: bit for bit the run that was never stopped"},
     },

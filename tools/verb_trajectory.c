@@ -1,14 +1,14 @@
 /* hkd trajectory - a model's path from noise to picture at any times, beside its teacher's, and the shape of both. */
 #include "files.h"
+#include "hkd_insight.h"
 #include "lists.h"
 #include "model_file.h"
 #include "model_path.h"
+#include "os.h"
 #include "pictures.h"
 #include "progress.h"
-#include "schedule.h"
 #include "status.h"
 #include "subject.h"
-#include "trajectory.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -31,6 +31,7 @@ typedef struct {
     int64_t latent_size;
     double *gap;                                 /* [count, n] */
     hkd_progress progress;
+    int64_t passes;                              /* of the teacher, at most */
 } job;
 
 /* ---- the paths -------------------------------------------------------------------------------------------------------- */
@@ -79,35 +80,12 @@ static hkd_status own_path(job *j) {
     return status;
 }
 
-static hkd_status teach(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size) {
+/* What is shown as done after the model's own times, while the teacher goes through `passes` passes at most. */
+static hkd_status teacher_moves(void *self, int64_t done, int64_t total) {
     job *j = self;
-    hkd_model_input in = j->noise.in;
-    (void)size;
-    for (int64_t i = 0; i < n; i++) j->noise.sigma[i] = sigma;
-    in.x = x;
-    in.dt = NULL;
-    if (hkd_cancelled()) return hkd_fail(HKD_RESOURCES, "interrupted");
-    return hkd_model_denoise(j->teacher, d, NULL, &in);
-}
-
-/* The teacher's states; time 0 is the end of its way, where no noise is left. */
-static hkd_status teacher_path(job *j, int64_t steps) {
-    const hkd_config *c = &j->s.model->config;
-    const hkd_schedule schedule = {HKD_SCHEDULE_EDM, c->sigma_min, c->sigma_max, c->rho};
-    double *grid = malloc((size_t)(steps + 1 + j->count) * sizeof *grid), *level = grid + steps + 1;
-    double *x = malloc((size_t)(j->n * j->size) * sizeof *x + 1);
-    hkd_status status = grid && x ? hkd_schedule_grid(grid, steps, &schedule) : hkd_fail(HKD_RESOURCES, "out of memory");
-    if (!status) {
-        hkd_sampling s = {.denoise = teach, .denoiser = j, .n = j->n, .size = j->size, .seeds = j->noise.seeds};
-        grid[0] = c->sigma_max;
-        for (int64_t t = 0; t < j->count; t++) level[t] = j->times[t] > 0 ? fmin(hkd_level_at(c, j->times[t]), c->sigma_max)
-                         : 0;
-        memcpy(x, j->noise.x, (size_t)(j->n * j->size) * sizeof *x);
-        status = hkd_sample_through(j->pictures[STATE], level, j->count, &s, x, grid, steps);
-    }
-    free(x);
-    free(grid);
-    return status;
+    (void)total;
+    hkd_progress_at(&j->progress, j->count + done, NULL);
+    return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
 }
 
 /* The teacher's state at each level, encoded there: carried to the end as a picture, and compared with the model's own
@@ -128,7 +106,7 @@ static hkd_status reconstruct(job *j) {
         if (!status)
             hkd_model_latent_gap(j->gap + t * j->n, (const double *const *)j->encoded, (const double *const *)j->moved, j->n,
                                  &j->s.levels);
-        hkd_progress_at(&j->progress, j->count + t + 1, NULL);
+        hkd_progress_at(&j->progress, j->count + j->passes + t + 1, NULL);
     }
     return status;
 }
@@ -145,26 +123,23 @@ static double shown(const job *j, int kind, int64_t t) {
 
 typedef struct {
     const char *name;
-    double explained[3], angle, residual; /* of 1, 2, 3 components; noise to picture; largest on the way. Means over images */
+    hkd_path_shape of; /* means over images */
 } shape;
 
 /* x [times, n, dim] of a kind of picture, or (KINDS) of latents; one image's path is gathered from it. */
 static hkd_status measure(shape *out, const job *j, int kind) {
     const double *x = kind == KINDS ? j->latents : j->pictures[kind];
     const int64_t dim = kind == KINDS ? j->latent_size : j->size;
-    double *path = malloc((size_t)(j->count * (dim + 2)) * sizeof *path + 1), *explained = path + j->count * dim;
-    double *residual = explained + j->count;
+    double *path = malloc((size_t)(j->count * dim) * sizeof *path + 1);
     hkd_status status = path ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for a path");
     for (int64_t i = 0; i < j->n && !status; i++) {
-        double worst = 0;
+        hkd_path_shape one;
         for (int64_t t = 0; t < j->count; t++)
             for (int64_t e = 0; e < dim; e++) path[t * dim + e] = shown(j, kind, t) * x[(t * j->n + i) * dim + e];
-        status = hkd_trajectory_pca(explained, NULL, 0, path, j->count, dim);
-        hkd_rotation_residual(residual, NULL, NULL, NULL, path, j->count, dim);
-        for (int64_t t = 0; t < j->count; t++) worst = fmax(worst, residual[t]);
-        for (int k = 0; k < 3; k++) out->explained[k] += explained[k < j->count ? k : j->count - 1] / (double)j->n;
-        out->angle += hkd_angle(path, path + (j->count - 1) * dim, dim) / (double)j->n;
-        out->residual += worst / (double)j->n;
+        status = hkd_trajectory_shape(&one, path, j->count, dim);
+        for (int k = 0; k < 3; k++) out->of.explained[k] += one.explained[k] / (double)j->n;
+        out->of.degrees += one.degrees / (double)j->n;
+        out->of.residual += one.residual / (double)j->n;
     }
     free(path);
     return status;
@@ -192,8 +167,8 @@ static void print_shapes(const job *j, const shape *shapes, int count) {
            "1", "1-2", "1-3",
            "degrees", "of plane");
     for (int k = 0; k < count; k++)
-        printf("%-10s %10.4f %9.4f %9.4f %8.2f %10.3g\n", shapes[k].name, shapes[k].explained[0], shapes[k].explained[1],
-               shapes[k].explained[2], shapes[k].angle * 180 / acos(-1), shapes[k].residual);
+        printf("%-10s %10.4f %9.4f %9.4f %8.2f %10.3g\n", shapes[k].name, shapes[k].of.explained[0], shapes[k].of.explained[1],
+               shapes[k].of.explained[2], shapes[k].of.degrees, shapes[k].of.residual);
     if (!j->teacher) return;
     printf("%-10s %12s %16s %22s\n", "time", "sigma", "latent gap", "reconstruction RMSE");
     for (int64_t t = 0; t < j->count; t++) {
@@ -207,9 +182,9 @@ static void print_json(const job *j, const shape *shapes, int count) {
     json_t *paths = json_array(), *times = json_array();
     for (int k = 0; k < count; k++)
         json_array_append_new(paths, json_pack("{s:s, s:[f,f,f], s:f, s:f}", "path", shapes[k].name, "explained",
-                                               shapes[k].explained[0],
-                                               shapes[k].explained[1], shapes[k].explained[2], "angle", shapes[k].angle,
-                                               "rotation_residual", shapes[k].residual));
+                                               shapes[k].of.explained[0], shapes[k].of.explained[1],
+                                               shapes[k].of.explained[2], "angle", shapes[k].of.degrees * acos(-1) / 180,
+                                               "rotation_residual", shapes[k].of.residual));
     for (int64_t t = 0; t < j->count && j->teacher; t++) {
         double gap, away;
         mean_over_images(&gap, &away, j, t);
@@ -289,10 +264,10 @@ static hkd_status save_latents(const job *j, const char *path) {
 }
 
 static hkd_status save_csv(const job *j, const char *path) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) return hkd_fail(HKD_RESOURCES, "out of memory for %s", path);
+    hkd_draft draft;
+    const hkd_status status = hkd_draft_open(&draft);
+    if (status) return status;
+    FILE *out = draft.out;
     fprintf(out, "seed,time,sigma,decoded_to_end_rmse%s\n", j->teacher ? ",latent_gap,reconstruction_rmse" : "");
     for (int64_t i = 0; i < j->n; i++)
         for (int64_t t = 0; t < j->count; t++) {
@@ -303,10 +278,7 @@ static hkd_status save_csv(const job *j, const char *path) {
             if (j->teacher) fprintf(out, ",%.17g,%.17g", j->gap[t * j->n + i], miss(j, t, i));
             fprintf(out, "\n");
         }
-    const bool failed = ferror(out) | fclose(out);
-    const hkd_status status = failed ? hkd_fail(HKD_RESOURCES, "out of memory for %s", path) : hkd_write_file(path, text, size);
-    free(text);
-    return status;
+    return hkd_draft_save(&draft, path);
 }
 
 /* ---- the verb --------------------------------------------------------------------------------------------------------- */
@@ -349,9 +321,13 @@ static hkd_status work(job *j, const hkd_args *a, int64_t steps) {
     j->n = j->noise.in.n;
     j->size = j->s.size;
     if (!status) status = room(j);
-    hkd_progress_begin(&j->progress, "trajectory", "time", j->count * (j->teacher ? 2 : 1), hkd_given(a, "quiet"));
+    j->passes = 2 * (steps + j->count); /* Heun, on the grid and at the times */
+    hkd_progress_begin(&j->progress, "trajectory", "pass", j->teacher ? 2 * j->count + j->passes : j->count,
+                       hkd_given(a, "quiet"));
     if (!status) status = own_path(j);
-    if (!status && j->teacher) status = teacher_path(j, steps);
+    if (!status && j->teacher)
+        status = hkd_teacher_states(j->pictures[STATE], j->teacher, j->s.model, &j->noise.in, j->times, j->count, steps,
+                                    &(hkd_ticker){teacher_moves, j});
     if (!status && j->teacher) status = reconstruct(j);
     hkd_progress_end(&j->progress);
     if (!status && hkd_given(a, "out")) status = save_pictures(j, a);

@@ -66,7 +66,7 @@ static void print_operators(const hkd_verify_report *r) {
            r->failed, r->skipped, 100 * worst, at);
 }
 
-static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, const char *profile, json_t *checks) {
+static hkd_status print_json(const hkd_verify_report *r, const hkd_verify_options *o, const char *profile, json_t *checks) {
     json_t *ops = json_array();
     for (int i = 0; i < r->ops; i++) {
         const hkd_op_report *p = &r->op[i];
@@ -80,26 +80,22 @@ static void print_json(const hkd_verify_report *r, const hkd_verify_options *o, 
     }
     json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:O}", "vectors", o->dir, "judged",
                             o->results ? o->results : o->device->kind, "profile", profile, "cases", r->cases, "passed",
-    r->passed,
-                            "failed", r->failed, "skipped", r->skipped, "operators", ops, "tensors", checks);
+                            r->passed, "failed", r->failed, "skipped", r->skipped, "operators", ops, "tensors", checks);
+    if (!all) return hkd_fail(HKD_USAGE, "--json: the names of the directories must be UTF-8");
     json_dumpf(all, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(all);
+    return HKD_OK;
 }
 
 /* Unless --math is given, a verification computes directly, and every bound is element by element. */
 static hkd_status open_device(hkd_verify_options *o, char *profile, size_t size, const hkd_args *a) {
-    int64_t threads = 0;
-    int math = 0;
+    hkd_args direct = *a;
     if (hkd_given(a, "flush"))
         return hkd_fail(HKD_USAGE, "--flush declares what a port does (--results); a device is measured");
-    hkd_status status = hkd_arg_int(&threads, a, "threads", 0, 4096);
-    if (!status && hkd_given(a, "math")) status = hkd_arg_choice(&math, a, "math", "direct|fast");
-    const hkd_device_options options = {.threads = (int)threads, .direct = math == 0, .isa = hkd_arg(a, "isa"),
-                                        .force = hkd_given(a, "force"), .no_tune = hkd_given(a, "no-tune"),
-                                        .clblast = hkd_given(a, "clblast"), .half = hkd_given(a, "half")};
-    o->fast = math == 1;
-    if (!status) status = hkd_device_open(&o->device, hkd_arg(a, "device"), &options);
+    hkd_arg_preset(&direct, "math", "direct");
+    hkd_status status = hkd_open_device(&o->device, &direct);
+    o->fast = !strcmp(hkd_arg(&direct, "math"), "fast");
     if (!status) status = hkd_probe(&o->profile, o->device);
     if (!status) {
         char arithmetic[192];
@@ -114,7 +110,8 @@ static void add_word(char *command, size_t size, const char *word) {
     static const char *const tame = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
     const bool quote = !*word || strspn(word, tame) != strlen(word);
     size_t at = strlen(command);
-    at += (size_t)snprintf(command + at, size - at, quote ? " '" : " ");
+    if (at + 8 > size) return;
+    at += (size_t)snprintf(command + at, size - at, "%s%s", at ? " " : "", quote ? "'" : "");
     for (; *word && at + 8 < size; word++) {
         if (*word == '\'') at += (size_t)snprintf(command + at, size - at, "'\\''");
         else command[at++] = *word, command[at] = 0;
@@ -125,9 +122,11 @@ static void add_word(char *command, size_t size, const char *word) {
 /* The command as it was given, but for what chooses cases and how they are printed. */
 static void repeat_text(char *out, size_t size, const hkd_args *a, const char *dir) {
     static const char *const words[] = {"results", "device", "isa", "math", "threads"};
-    static const char *const switches[] = {"flush", "force", "half"};
+    static const char *const switches[] = {"flush", "force", "half", "clblast", "no-tune"};
     char option[32];
-    snprintf(out, size, "hkd verify");
+    *out = 0;
+    add_word(out, size, a->program);
+    add_word(out, size, "verify");
     add_word(out, size, dir);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         const char *value = hkd_arg(a, words[i]);
@@ -143,7 +142,7 @@ static void repeat_text(char *out, size_t size, const hkd_args *a, const char *d
 }
 
 static hkd_status run(const hkd_args *a) {
-    char profile[420] = "", repeat[1024];
+    char profile[420] = "", repeat[2048];
     printer p = {.tap = hkd_given(a, "tap"), .tensors = hkd_given(a, "tensors")};
     if (hkd_given(a, "json")) p.json = json_array();
     hkd_verify_options o = {.dir = a->operands ? a->operand[0] : "vectors", .results = hkd_arg(a, "results"),
@@ -160,9 +159,10 @@ static hkd_status run(const hkd_args *a) {
     }
     if (!status && !p.json) printf("%s%s\n", p.tap ? "# " : "", profile);
     if (!status) status = hkd_verify(&r, &o);
-    if (r.op && p.json) print_json(&r, &o, profile, p.json);
-    else if (r.op && p.tap) printf("1..%d\n", p.number);
-    else if (r.op) print_operators(&r);
+    const hkd_status said = r.op && p.json ? print_json(&r, &o, profile, p.json) : HKD_OK;
+    if (said) status = said;
+    if (r.op && !p.json && p.tap) printf("1..%d\n", p.number);
+    else if (r.op && !p.json) print_operators(&r);
     hkd_verify_report_free(&r);
     hkd_device_close(o.device);
     json_decref(p.json);

@@ -12,7 +12,7 @@ typedef struct {
     char id[96], tensor[96];
     hkd_outcome outcome;
     hkd_verdict verdict;
-    char text[1536]; /* why it failed or was skipped; several lines */
+    char text[3072]; /* why it failed or was skipped; several lines */
 } hkd_check;
 
 typedef struct {

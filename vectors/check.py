@@ -92,7 +92,7 @@ def main(vectors, results, flush):
             damaged = hashlib.sha256(f.read()).hexdigest() != case["sha256"]
         try:
             count, top = judge(case, read(path), read(mine) if os.path.exists(mine) else {}, flush) if not damaged else ([0, 1, 0], 0)
-        except (ValueError, KeyError, struct.error) as e:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error) as e:
             print("FAIL", case["case"], "the result is no safetensors file of F32, F16 and F64:", repr(e))
             count, top = [0, 1, 0], 0
         if damaged:

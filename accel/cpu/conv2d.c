@@ -110,10 +110,10 @@ static hkd_status backward_add_channel(hkd_cpu *cpu, const hkd_call *call) {
 static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward) {
     const hkd_conv2d_dims d = dims_of(call, backward ? &call->up[0].shape : &call->out[0].shape);
     const bool fast = winograd_pays(cpu, &d);
-    size_t (*const gather)(const hkd_cpu *, const hkd_conv2d_dims *, bool, bool) =
-        fast ? hkd_winograd_bytes : hkd_conv2d_direct_bytes;
-    if (!backward) return gather(cpu, &d, false, call->in[W].buffer && call->in[W].buffer->frozen);
-    const size_t dx = call->grad[X].buffer ? gather(cpu, &d, true, false) : 0;
+    const bool frozen = call->in[W].buffer && call->in[W].buffer->frozen;
+    if (!backward) return fast ? hkd_winograd_bytes(cpu, &d, false) : hkd_conv2d_direct_bytes(cpu, &d, false, frozen);
+    const size_t by_x = fast ? hkd_winograd_bytes(cpu, &d, true) : hkd_conv2d_direct_bytes(cpu, &d, true, false);
+    const size_t dx = call->grad[X].buffer ? by_x : 0;
     const size_t dw = call->grad[W].buffer ? (fast ? hkd_winograd_dw_bytes : hkd_conv2d_direct_dw_bytes)(cpu, &d) : 0;
     return dx > dw ? dx : dw;
 }

@@ -38,7 +38,7 @@ size_t hkd_conv2d_direct_dw_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d);
 hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
                         const hkd_conv2d_dims *d);
 hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d, bool accumulate);
-size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen);
+size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed);
 
 #define hkd_winograd_form HKD_CPU(winograd_form)
 hkd_status hkd_winograd_form(hkd_cpu *cpu, hkd_cpu_form *form, const float *w, const hkd_conv2d_dims *d);

@@ -26,18 +26,18 @@ static inline double hkd_cpu_squared_distance(const hkd_call *call, int64_t k) {
     return sum;
 }
 
-/* dx of sample k (+)= factor (x - y), and dy its negative. */
+/* dx of sample k (+)= factor (x - y), and dy its negative. The factor stays in double: 1 / |x - y| may be beyond float. */
 static inline void hkd_cpu_along_difference(const hkd_call *call, int64_t k, double factor) {
     const int64_t size = hkd_cpu_samples_of(&call->in[0]).size, start = k * size;
     const float *x = hkd_cpu_data(&call->in[0]) + start, *y = hkd_cpu_data(&call->in[1]) + start;
     for (int side = 0; side < 2; side++) {
         if (!call->grad[side].buffer) continue;
         float *to = hkd_cpu_data(&call->grad[side]) + start;
-        const float f = (float)(side ? -factor : factor);
+        const double f = side ? -factor : factor;
         if (call->accumulate[side])
-            for (int64_t i = 0; i < size; i++) to[i] += f * (x[i] - y[i]);
+            for (int64_t i = 0; i < size; i++) to[i] += (float)(f * (double)(x[i] - y[i]));
         else
-            for (int64_t i = 0; i < size; i++) to[i] = f * (x[i] - y[i]);
+            for (int64_t i = 0; i < size; i++) to[i] = (float)(f * (double)(x[i] - y[i]));
     }
 }
 

@@ -62,6 +62,10 @@ HKD_INLINE hkd_vec hkd_load_part(const float *p, int64_t count) {
     return hkd_load(whole);
 }
 
+HKD_INLINE hkd_vec hkd_load_up_to(const float *p, int64_t count) {
+    return count >= HKD_V ? hkd_load(p) : hkd_load_part(p, count);
+}
+
 HKD_INLINE void hkd_store_part(float *p, hkd_vec v, int64_t count) {
     float whole[HKD_V];
     hkd_store(whole, v);

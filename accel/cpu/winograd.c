@@ -13,8 +13,9 @@
  * The next position of V is fetched while one is multiplied.
  *
  * All of U is made first where that pays: with a wave of tiles or more, and in narrow layers, which have too few panels to
- * occupy the threads: there a work item is a panel and a part of the tiles. Frozen weights bring U along. Where U is there and
- * tiles are many, each thread takes small waves of its own and U streams past.
+ * occupy the threads: there a work item is a panel and a part of the tiles. Where U is there and tiles are many, each thread
+ * takes small waves of its own and U streams past. Frozen weights are the gathered taps, not U: fetching four times the bytes
+ * from memory takes longer than computing them.
  *
  * Every element is one sum over channels in order, whatever the wave, the item or the thread.
  */
@@ -37,13 +38,13 @@ typedef struct {
     int64_t u_floats, v_floats, space_floats; /* U made once; all of V; taps, U and M of a thread */
 } plan;
 
-static plan plan_of(const hkd_conv2d_dims *d, bool transposed, bool frozen, int threads) {
+static plan plan_of(const hkd_conv2d_dims *d, bool transposed, int threads) {
     plan p = {.n = d->n, .h = d->h, .w = d->w, .ci = transposed ? d->c_out : d->c_in, .co = transposed ? d->c_in : d->c_out,
               .transposed = transposed, .th = hkd_ceil_div(d->h, OUT), .tw = hkd_ceil_div(d->w, OUT)};
     p.tiles = p.n * p.th * p.tw;
     p.panels = hkd_panels(p.co);
-    p.once = !frozen && (p.panels < 4 * threads || p.tiles >= WAVE);
-    p.alone = (frozen || p.once) && p.tiles >= 2 * OWN_WAVE * threads;
+    p.once = p.panels < 4 * threads || p.tiles >= WAVE;
+    p.alone = p.once && p.tiles >= 2 * OWN_WAVE * threads;
     const int64_t wave = p.alone ? OWN_WAVE : WAVE;
     p.wave = p.tiles ? hkd_ceil_div(p.tiles, hkd_ceil_div(p.tiles, wave)) : 0;
     if (p.once && !p.alone) p.parts = hkd_min(hkd_ceil_div(4 * threads, p.panels), p.wave / FEW);
@@ -62,20 +63,19 @@ static size_t bytes_of(const plan *p, int threads) {
     return (size_t)(p->row + p->u_floats + p->v_floats * (p->alone ? threads : 1) + threads * p->space_floats) * sizeof(float);
 }
 
-size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen) {
-    const plan p = plan_of(d, transposed, frozen, cpu->threads);
+size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed) {
+    const plan p = plan_of(d, transposed, cpu->threads);
     return bytes_of(&p, cpu->threads);
 }
 
-/* The taps of one panel and the channels begin .. end - 1: [tap][channel][column]; the data gradient sees them rotated and
- * transposed. */
-static void gather_taps(float *taps, const float *w, const plan *p, int64_t panel, int64_t begin, int64_t end) {
+/* The taps of one panel and the channels begin .. end - 1, [tap][channel][column], `step` floats from tap to tap; the data
+ * gradient sees them rotated and transposed. */
+static void gather_taps(float *taps, int64_t step, const float *w, const plan *p, int64_t panel, int64_t begin, int64_t end) {
     static const float zero[TAPS];
     const int64_t cols = hkd_panel_cols(p->co, panel), width = hkd_panel_width(cols);
     const int64_t col_step = p->transposed ? TAPS : p->ci * TAPS, channel_step = p->transposed ? p->co * TAPS : TAPS;
-    const int64_t step = p->transposed ? -p->u_step : p->u_step;
     const float *from = w + panel * HKD_PANEL * col_step;
-    if (p->transposed) taps += (TAPS - 1) * p->u_step;
+    if (p->transposed) taps += (TAPS - 1) * step, step = -step;
     for (int64_t c0 = begin; c0 < end; c0 += BLOCK)
         for (int64_t o = 0; o < width; o++)
             for (int64_t c = c0; c < hkd_min(c0 + BLOCK, end); c++) {
@@ -139,11 +139,9 @@ typedef struct {
     float *y;
     const float *x;
     hkd_epilogue then;
-    const float *w, *u;       /* raw weights; all of U, or NULL: made by panels */
+    const float *w, *taps, *u; /* raw weights, or their taps gathered; all of U, or NULL: made by panels */
     bool accumulate;
 } arrays;
-
-HKD_INLINE hkd_vec load(const float *p, int64_t count) { return count >= HKD_V ? hkd_load(p) : hkd_load_part(p, count); }
 
 /* Outputs of one tile for `cols` channels from `first` on. */
 static void transform_output(const arrays *a, const float *m, int64_t step, const plan *p, int64_t tile, int64_t first,
@@ -162,16 +160,16 @@ static void transform_output(const arrays *a, const float *m, int64_t step, cons
                                 hkd_load(at + 3 * down), hkd_load(at + 4 * down), hkd_load(at + 5 * down));
         }
         hkd_vec b = {0}, more = {0};
-        if (a->then.bias) b = load(a->then.bias + first + o, count);
-        if (image_bias) more = load(image_bias + first + o, count);
+        if (a->then.bias) b = hkd_load_up_to(a->then.bias + first + o, count);
+        if (image_bias) more = hkd_load_up_to(image_bias + first + o, count);
         for (int64_t i = 0; i < rows; i++) {
             hkd_winograd_output(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
             for (int64_t j = 0; j < columns; j++) {
                 const int64_t at = corner + (i * p->w + j) * p->co + o;
                 hkd_prefetch_write(a->y + at + OUT * p->co); /* the next tile's */
                 hkd_vec y = whole[j] + b + more;
-                if (a->accumulate) y = load(a->y + at, count) + whole[j];
-                if (residual) y = (y + load(residual + at, count)) * a->then.scale;
+                if (a->accumulate) y = hkd_load_up_to(a->y + at, count) + whole[j];
+                if (residual) y = (y + hkd_load_up_to(residual + at, count)) * a->then.scale;
                 if (count >= HKD_V) hkd_store(a->y + at, y);
                 else hkd_store_part(a->y + at, y, count);
             }
@@ -179,17 +177,19 @@ static void transform_output(const arrays *a, const float *m, int64_t step, cons
     }
 }
 
-/* Where a panel begins in all of U, [panel][36][channel][column]. */
+/* Where a panel begins among all taps [panel][9][channel][column], in all of U [panel][36][channel][column]. */
+static int64_t taps_at(const plan *p, int64_t panel) { return panel * HKD_PANEL * TAPS * p->ci; }
 static int64_t u_at(const plan *p, int64_t panel) { return panel * HKD_PANEL * POSITIONS * p->ci; }
 
 /* All of U by work items, BLOCK channels of a panel each. */
 static int64_t u_items(const plan *p) { return p->panels * hkd_ceil_div(p->ci, BLOCK); }
-static void make_u(float *u, float *taps, const float *w, const plan *p, int64_t item) {
+static void make_u(float *u, float *space, const arrays *a, const plan *p, int64_t item) {
     const int64_t panel = item % p->panels, begin = item / p->panels * BLOCK, end = hkd_min(begin + BLOCK, p->ci);
     const int64_t width = hkd_panel_width(hkd_panel_cols(p->co, panel)), step = p->ci * width;
-    gather_taps(taps, w, p, panel, begin, end);
+    if (!a->taps) gather_taps(space, p->u_step, a->w, p, panel, begin, end);
+    const float *taps = a->taps ? a->taps + taps_at(p, panel) + begin * width : space;
     for (int64_t i = 0; i < SIDE; i++)
-        transform_weights(u + u_at(p, panel) + i * SIDE * step + begin * width, step, taps, i, p->u_step,
+        transform_weights(u + u_at(p, panel) + i * SIDE * step + begin * width, step, taps, i, a->taps ? step : p->u_step,
                           (end - begin) * width);
 }
 
@@ -197,11 +197,13 @@ static void make_u(float *u, float *taps, const float *w, const plan *p, int64_t
 static void run_panel(const plan *p, const arrays *a, float *space, const float *v, int64_t panel, int64_t first,
                       int64_t tiles) {
     const int64_t cols = hkd_panel_cols(p->co, panel), width = hkd_panel_width(cols);
-    float *taps = space, *u = taps + TAPS * p->u_step, *m = u + SIDE * p->u_step;
+    float *u = space + TAPS * p->u_step, *m = u + SIDE * p->u_step;
     const hkd_segment all = {0, 0, p->ci};
-    if (!a->u) gather_taps(taps, a->w, p, panel, 0, p->ci);
+    if (!a->u && !a->taps) gather_taps(space, p->u_step, a->w, p, panel, 0, p->ci);
+    const float *taps = a->taps ? a->taps + taps_at(p, panel) : space;
+    const int64_t step = a->taps ? p->ci * width : p->u_step;
     for (int64_t i = 0; i < SIDE; i++) {
-        if (!a->u) transform_weights(u, p->u_step, taps, i, p->u_step, p->ci * width);
+        if (!a->u) transform_weights(u, p->u_step, taps, i, step, p->ci * width);
         for (int64_t j = 0; j < SIDE; j++) {
             const int64_t pos = i * SIDE + j;
             const float *ready = a->u ? a->u + u_at(p, panel) + pos * p->ci * width : NULL;
@@ -254,7 +256,7 @@ static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
         float *space = spaces + hkd_cpu_thread() * p->space_floats;
         if (p->once) {
             #pragma omp for schedule(dynamic)
-            for (int64_t item = 0; item < u_items(p); item++) make_u(u, space, a.w, p, item);
+            for (int64_t item = 0; item < u_items(p); item++) make_u(u, space, &a, p, item);
         }
         if (p->alone) {
             #pragma omp for schedule(dynamic) nowait
@@ -269,24 +271,23 @@ static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
 
 hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
                         const hkd_conv2d_dims *d) {
-    const plan p = plan_of(d, false, w->frozen, cpu->threads);
-    return run(cpu, &p, (arrays){.y = y, .x = x, .w = w->data, .u = w->frozen, .then = *e});
+    const plan p = plan_of(d, false, cpu->threads);
+    return run(cpu, &p, (arrays){.y = y, .x = x, .w = w->data, .taps = w->frozen, .then = *e});
 }
 
 hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d,
                            bool accumulate) {
-    const plan p = plan_of(d, true, false, cpu->threads);
+    const plan p = plan_of(d, true, cpu->threads);
     return run(cpu, &p, (arrays){.y = dx, .x = dy, .w = w, .accumulate = accumulate});
 }
 
 hkd_status hkd_winograd_form(hkd_cpu *cpu, hkd_cpu_form *form, const float *w, const hkd_conv2d_dims *d) {
-    const plan p = plan_of(d, false, true, cpu->threads);
-    float *scratch;
-    hkd_status status = hkd_cpu_scratch(cpu, &scratch, (size_t)(cpu->threads * TAPS * p.u_step) * sizeof *scratch);
-    if (!status) status = hkd_cpu_form_new(form, (size_t)(POSITIONS * p.ci * hkd_packed_cols(p.co)));
+    const plan p = plan_of(d, false, cpu->threads);
+    const hkd_status status = hkd_cpu_form_new(form, (size_t)(TAPS * p.ci * hkd_packed_cols(p.co)));
     if (status) return status;
     #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
-    for (int64_t item = 0; item < u_items(&p); item++)
-        make_u(form->data, scratch + hkd_cpu_thread() * TAPS * p.u_step, w, &p, item);
+    for (int64_t panel = 0; panel < p.panels; panel++)
+        gather_taps(form->data + taps_at(&p, panel), p.ci * hkd_panel_width(hkd_panel_cols(p.co, panel)), w, &p, panel, 0,
+                    p.ci);
     return HKD_OK;
 }

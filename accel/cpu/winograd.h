@@ -15,9 +15,9 @@
  * a weight gradient max_l (sum_i |G_il| b_i a_i)^2 / 16^2 = 3.14 times. With the transforms' own few roundings: 8, applied to
  * the largest bound among the outputs of a tile (the taps of a kernel).
  *
- * F(2x2, 3x3), whose weights grow 16/9-fold instead of 4-fold, would be faster where weights stream past few tiles (8x8
- * pictures one at a time: an estimated 5 % of a step of EDM's network) and slower in batches, by as much; the choice must not
- * depend on the batch, so it is left out. As a variant for the judge it stands in tests/variants.
+ * F(2x2, 3x3), with 4/9 of the transformed weights and 16/9 of the products, could be faster where few tiles meet many weights
+ * (8x8 pictures one at a time, an estimated 5 % of a step of EDM's network) and is slower in batches, by as much; the choice
+ * must not depend on the batch, so it is left out. As a variant for the judge it stands in tests/variants.
  *
  * Each function transforms a row of six (three, four) vectors; picture transforms apply it to columns, then to rows.
  */

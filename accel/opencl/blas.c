@@ -29,7 +29,7 @@ bool hkd_cl_blas_fits(const hkd_cl *cl, const hkd_contract *k) {
     (void)cl;
     const bool product = k->r1 == 1 && k->r2 == 1 && (!k->group || k->group >= k->r0) && k->b_r0 >= k->n;
     const bool dense = k->n0 == k->n && k->n0_used == k->n && k->n1 == 1 && k->n1_used == 1;
-    const bool some = k->m > 0 && k->n > 0 && k->r0 > 0 && k->z0 > 0 && k->z1 > 0;
+    const bool some = !k->b_n1 && k->m > 0 && k->n > 0 && k->r0 > 0 && k->z0 > 0 && k->z1 > 0;
     const bool one_step = k->z0 == 1 || k->z1 == 1;
     return product && dense && some && one_step && layout_of(&l, k) && l.a_z >= 0 && l.b_z >= 0 && l.c_z >= 0;
 }

@@ -1,51 +1,43 @@
 // common.cl - what every kernel sees: no fused multiply-add but where fma() stands, and the two profiles.
 //
-//   CPU  one work-item is a core with wide registers: it owns a whole row or tile, WIDTH floats at a time
+//   CPU  one work-item is a core with wide registers: it owns a whole row or tile, WIDTH floats at a time (LANES is 1)
 //   GPU  LANES work-items share a row, neighbours read neighbouring floats
 //
+// Their numbers come from the table in device.c, as macros: WIDTH, LANES, and the tile of contract, PROFILE_M x PROFILE_V.
 // A row reduction reads the same in both: each of LANES work-items walks over every LANES-th run of WIDTH floats, and
 // row_sum or row_max joins them. The order of summation depends on the profile alone.
 #pragma OPENCL FP_CONTRACT OFF
 
-#ifdef GPU
-#define WIDTH 4
-#define LANES 64
-typedef float4 vec;
-#define vec_load vload4
-#define vec_store vstore4
-#else
-#define WIDTH 16
-#define LANES 1
-typedef float16 vec;
-#define vec_load vload16
-#define vec_store vstore16
-#endif
+#define JOINED(a, b) a##b
+#define JOIN(a, b) JOINED(a, b)
+typedef JOIN(float, WIDTH) vec;
+#define vec_load JOIN(vload, WIDTH)
+#define vec_store JOIN(vstore, WIDTH)
 #ifndef TILE_M // of contract; hkd tune tries others
-#define TILE_M 8
-#define TILE_V (LANES > 1 ? 1 : 2)
+#define TILE_M PROFILE_M
+#define TILE_V PROFILE_V
 #endif
 #define TILE_N (TILE_V * WIDTH)
 
-#ifdef GPU
+#if WIDTH == 4
 inline float vec_sum(const vec v) { return (v.s0 + v.s1) + (v.s2 + v.s3); }
 inline float vec_max(const vec v) { return fmax(fmax(v.s0, v.s1), fmax(v.s2, v.s3)); }
-#else
+#else // element by element: what oclgrind knows of a float16 does not survive .lo and .hi
 inline float vec_sum(const vec v) {
-    const float8 a = v.lo + v.hi;
-    const float4 b = a.lo + a.hi;
-    return (b.s0 + b.s1) + (b.s2 + b.s3);
+    return (((v.s0 + v.s8) + (v.s4 + v.sc)) + ((v.s1 + v.s9) + (v.s5 + v.sd))) +
+           (((v.s2 + v.sa) + (v.s6 + v.se)) + ((v.s3 + v.sb) + (v.s7 + v.sf)));
 }
+inline float max_of_4(const float a, const float b, const float c, const float d) { return fmax(fmax(a, b), fmax(c, d)); }
 inline float vec_max(const vec v) {
-    const float8 a = fmax(v.lo, v.hi);
-    const float4 b = fmax(a.lo, a.hi);
-    return fmax(fmax(b.s0, b.s1), fmax(b.s2, b.s3));
+    return max_of_4(max_of_4(v.s0, v.s1, v.s2, v.s3), max_of_4(v.s4, v.s5, v.s6, v.s7),
+                    max_of_4(v.s8, v.s9, v.sa, v.sb), max_of_4(v.sc, v.sd, v.se, v.sf));
 }
 #endif
 
 // The same total in every work-item of the group. `shared` has room for LANES floats; all work-items must come here.
 inline float row_sum(const vec part, local float *shared) {
     const float mine = vec_sum(part);
-#ifdef GPU
+#if LANES > 1
     const int lane = get_local_id(0);
     barrier(CLK_LOCAL_MEM_FENCE);
     shared[lane] = mine;
@@ -62,7 +54,7 @@ inline float row_sum(const vec part, local float *shared) {
 
 inline float row_max(const vec part, local float *shared) {
     const float mine = vec_max(part);
-#ifdef GPU
+#if LANES > 1
     const int lane = get_local_id(0);
     barrier(CLK_LOCAL_MEM_FENCE);
     shared[lane] = mine;

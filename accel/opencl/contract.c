@@ -27,7 +27,7 @@ static piece piece_of(const hkd_cl *cl, int64_t tile_m, int64_t tile_n, const hk
     const double rows = k->b_r2 == 1 ? k->r0 : terms; /* of B that one column meets; taps share theirs */
     piece p = {.r0 = larger(1, k->r0)};
     double room = cl->most_work / ((double)columns * (terms + 1) * (double)larger(1, all_m));
-    if (!cl->gpu) room = fmin(room, most_panel / (rows * (double)columns + 1));
+    if (cl->lanes == 1) room = fmin(room, most_panel / fmax(1, rows * (double)columns));
     p.n = fitting(room, columns, k->n);
     p.z = fitting(cl->most_work / ((double)p.n * (terms + 1) * (double)larger(1, all_m)), 1, (int64_t)k->z0 * k->z1);
     p.m = fitting(cl->most_work / ((double)(p.n * p.z * tile_m) * (terms + 1)), tile_m, k->m);

@@ -8,13 +8,34 @@ typedef struct {
 
 inline contract_places contract_places_of(const int n, const hkd_contract k) {
     contract_places places;
+    int column = n % k.n0, row = n / k.n0 % k.n1, image = n / (k.n0 * k.n1);
     #pragma unroll
     for (int i = 0; i < WIDTH; i++) {
-        const int at = n + i, column = at % k.n0, row = at / k.n0 % k.n1, image = at / (k.n0 * k.n1);
-        const int exists = at < k.n && column < k.n0_used && row < k.n1_used;
+        const int exists = n + i < k.n && column < k.n0_used && row < k.n1_used;
         places.at[i] = exists ? column * k.c_n0 + row * k.c_n1 + image * k.c_n2 : -1;
+        column++;
+        if (column == k.n0) column = 0, row++;
+        if (row == k.n1) row = 0, image++;
     }
     return places;
+}
+
+// Where the vector that begins at column n lies, along rows and images with these steps. k.b_n1 is not 0.
+inline int contract_row_place(const int n, const int step_1, const int step_2, const hkd_contract k) {
+    return n % k.n0 + n / k.n0 % k.n1 * step_1 + n / (k.n0 * k.n1) * step_2;
+}
+
+// The vector of B whose columns begin at n. Columns that do not exist are read too, and dropped when C is written; under a
+// simulator that objects to reading what nobody wrote they are not (-DKEPT_LANES).
+inline vec contract_load(global const float *b, const int n, const hkd_contract k) {
+#ifdef KEPT_LANES
+    const contract_places places = contract_places_of(n, k);
+    float lane[WIDTH];
+    for (int i = 0; i < WIDTH; i++) lane[i] = places.at[i] >= 0 ? b[i] : 0.0f;
+    return vec_load(0, lane);
+#else
+    return vec_load(0, b);
+#endif
 }
 
 kernel void __attribute__((reqd_work_group_size(LANES, 1, 1)))
@@ -27,8 +48,14 @@ contract(global float *c, global const float *a, global const float *b, global c
     #pragma unroll
     for (int i = 0; i < TILE_M; i++) a_row[i] = min(m + i, k.m - 1) * k.a_m;
     a += k.a + z0 * k.a_z0 + z1 * k.a_z1;
-    b += k.b + z0 * k.b_z0 + z1 * k.b_z1 + n;
+    b += k.b + z0 * k.b_z0 + z1 * k.b_z1;
     c += k.c + z0 * k.c_z0 + z1 * k.c_z1 + m * k.c_m;
+    int b_place[TILE_V];
+    #pragma unroll
+    for (int v = 0; v < TILE_V; v++) {
+        const int column = n + v * WIDTH; // rows hold whole vectors, so one beyond the last may stand in its place
+        b_place[v] = k.b_n1 ? contract_row_place(min(column, k.n - WIDTH), k.b_n1, k.b_n2, k) : column;
+    }
     const int step = k.group > 0 ? k.group : max(k.r0, 1);
     for (int first = k.first_r0; first < max(k.last_r0, 1); first += step) {
         vec sum[TILE_M][TILE_V];
@@ -42,7 +69,7 @@ contract(global float *c, global const float *a, global const float *b, global c
                 for (int r2 = 0; r2 < k.r2; r2++) {
                     vec x[TILE_V];
                     #pragma unroll
-                    for (int v = 0; v < TILE_V; v++) x[v] = vec_load(v, b_at);
+                    for (int v = 0; v < TILE_V; v++) x[v] = contract_load(b_at + b_place[v], n + v * WIDTH, k);
                     #pragma unroll
                     for (int i = 0; i < TILE_M; i++) {
                         const vec w = a_at[a_row[i]];
@@ -59,13 +86,16 @@ contract(global float *c, global const float *a, global const float *b, global c
         for (int v = 0; v < TILE_V; v++) {
             const int column = n + v * WIDTH;
             const vec by_n = bias && k.bias_by_n ? row_part(bias, k.bias + column, k.bias + k.n, 0.0f) : (vec)0.0f;
-            const contract_places places = contract_places_of(column, k);
+            contract_places places;
+            int first = column, end = k.n; // of what is written at once
+            if (k.b_n1) first = contract_row_place(min(column, k.n - WIDTH), k.c_n1, k.c_n2, k), end = first + WIDTH;
+            else if (!dense) places = contract_places_of(column, k);
             #pragma unroll
             for (int i = 0; i < TILE_M; i++) {
-                if (m + i >= k.m) continue;
+                if (m + i >= k.m || column >= k.n) continue;
                 const vec y = sum[i][v] + (bias && !k.bias_by_n ? (vec)bias[k.bias + m + i] : by_n);
-                if (dense) {
-                    vec_put(y, c + i * k.c_m, column, k.n, add);
+                if (dense || k.b_n1) {
+                    vec_put(y, c + i * k.c_m, first, end, add);
                 } else {
                     float lane[WIDTH];
                     vec_store(y, 0, lane);

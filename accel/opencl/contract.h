@@ -2,8 +2,8 @@
 //
 //   C[z][m][n] (+)= bias + sum over r0, r1, r2 of  A[z][m][r0][r1][r2] B[z][r0][r1][r2][n]
 //
-// Each index moves through each array by a step of its own, which may be 0 or negative; only n is contiguous in B. A 3x3
-// convolution is r = (channel, tap row, tap column) on a padded picture, a matrix product is r = (0, 0, k).
+// Each index moves through each array by a step of its own, which may be 0 or negative; only n is contiguous in B, all of it or
+// each run of n0. A 3x3 convolution is r = (channel, tap row, tap column) on a padded picture, a product is r = (0, 0, k).
 #ifndef HKD_CONTRACT_H
 #define HKD_CONTRACT_H
 
@@ -14,6 +14,7 @@ typedef struct {
     int group;                  // 0, or so many r0 are summed at a time, and the sums added in order
     int a, a_m, a_r0, a_r1, a_r2, a_z0, a_z1;
     int b, b_r0, b_r1, b_r2, b_z0, b_z1;
+    int b_n1, b_n2;             // 0, or steps of B from row to row and from image to image of n: n0 then holds whole vectors
     int c, c_m, c_z0, c_z1;
     int n0, n1;                 // n = (image, row of n1, column of n0), of which the first n1_used rows and
     int n0_used, n1_used;       // n0_used columns exist in C

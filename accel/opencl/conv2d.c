@@ -1,6 +1,7 @@
 /* conv2d on OpenCL: everything is the contraction of contract.h on a zero-padded copy P [c, n, h_p, w_p] of a picture.
  *
- *   forward    m = output channel, n = place on P (columns beyond the picture are computed and dropped), r = (c, p, q)
+ *   forward    m = output channel, n = pixel, r = (c, p, q); where a row of pixels does not hold whole vectors, n = place on P,
+ *              and what lies beyond the picture is computed and dropped
  *              with a stride: m = column of an output row, n = output channel, weights transposed
  *   dx         the same as forward without stride, on dy spread by the stride, weights walked backwards
  *   dw         m = input channel, n = output channel (dy transposed), r = (image, row, column) by groups of images, z = (p, q);
@@ -57,7 +58,11 @@ static picture padded_dy(hkd_cl *cl, const hkd_call *call, const dims *d) {
 static hkd_status pad(hkd_cl *cl, const picture *to, const hkd_tensor *from, int64_t top, int64_t left, int64_t spread) {
     const int64_t *f = from->shape.dim, rows = f[1] * f[0] * to->h;
     if (!to->padded) return HKD_OK;
-    return hkd_cl_runs(cl, "conv2d_pad", rows, to->w, hkd_cl_memory(to->data), hkd_cl_tensor(from), hkd_cl_int(rows),
+    if (spread == 1 && f[2] > 0 && f[3] > 0 && left >= 0 && left + f[3] <= to->w && top >= 0 && top + f[2] <= to->h)
+        return hkd_cl_runs(cl, "conv2d_pad", rows, f[3], hkd_cl_memory(to->data), hkd_cl_tensor(from), hkd_cl_int(rows),
+                           hkd_cl_int(to->w), hkd_cl_int(to->h), hkd_cl_int(f[0]), hkd_cl_int(f[1]), hkd_cl_int(f[2]),
+                           hkd_cl_int(f[3]), hkd_cl_int(to->channel), hkd_cl_int(top), hkd_cl_int(left));
+    return hkd_cl_runs(cl, "conv2d_spread", rows, to->w, hkd_cl_memory(to->data), hkd_cl_tensor(from), hkd_cl_int(rows),
                        hkd_cl_int(to->w), hkd_cl_int(to->h), hkd_cl_int(f[0]), hkd_cl_int(f[1]), hkd_cl_int(f[2]),
                        hkd_cl_int(f[3]), hkd_cl_int(to->channel), hkd_cl_int(top), hkd_cl_int(left), hkd_cl_int(spread));
 }
@@ -77,8 +82,26 @@ static void scratch(const hkd_cl *cl, const hkd_call *call, bool backward, size_
     if (backward && call->grad[B].buffer) bytes[SUMS] = (size_t)(d.n * d.c_out) * sizeof(float);
 }
 
+/* Columns n are the pixels of all images, where rows hold whole vectors. */
+static void whole_rows(hkd_contract *k, const picture *p, int64_t images, int64_t h, int64_t w, int64_t c_image) {
+    k->n = (int)(images * h * w);
+    k->z1 = 1;
+    k->n0 = k->n0_used = (int)w;
+    k->n1 = k->n1_used = (int)h;
+    k->b_n1 = (int)p->w;
+    k->b_n2 = (int)p->image;
+    k->c_n0 = 1;
+    k->c_n1 = (int)w;
+    k->c_n2 = (int)c_image;
+}
+
 /* Where the columns n of a contraction without stride lie: on all images at once when padded, else one by one. */
-static void columns(hkd_contract *k, const picture *p, int64_t images, int64_t h, int64_t w, int64_t c_image) {
+static void columns(const hkd_cl *cl, hkd_contract *k, const picture *p, int64_t images, int64_t h, int64_t w,
+                    int64_t c_image) {
+    if (p->padded && w % cl->width == 0) {
+        whole_rows(k, p, images, h, w, c_image);
+        return;
+    }
     k->n = (int)(p->padded ? ((images - 1) * p->h + h) * p->w : h * w);
     k->z1 = (int)(p->padded ? 1 : images);
     k->b_z1 = (int)p->image;
@@ -92,14 +115,14 @@ static void columns(hkd_contract *k, const picture *p, int64_t images, int64_t h
     k->c_n2 = (int)c_image;
 }
 
-static hkd_contract without_stride(const dims *d, const picture *x, int64_t g) {
+static hkd_contract without_stride(const hkd_cl *cl, const dims *d, const picture *x, int64_t g) {
     const int64_t area = d->h_out * d->w_out;
     hkd_contract k = {.m = (int)d->o_group, .z0 = 1, .r0 = (int)d->c_group, .r1 = (int)d->kh, .r2 = (int)d->kw,
                       .a = (int)(g * d->o_group * d->c_group * d->taps),
                       .a_m = (int)(d->c_group * d->taps), .a_r0 = (int)d->taps, .a_r1 = (int)d->kw, .a_r2 = 1,
                       .b = (int)(g * d->c_group * x->channel), .b_r0 = (int)x->channel, .b_r1 = (int)x->w, .b_r2 = 1,
                       .c = (int)(g * d->o_group * area), .c_m = (int)area};
-    columns(&k, x, d->n, d->h_out, d->w_out, d->c_out * area);
+    columns(cl, &k, x, d->n, d->h_out, d->w_out, d->c_out * area);
     return k;
 }
 
@@ -123,7 +146,7 @@ static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     if (!status && d.stride > 1)
         status = hkd_cl_transpose(cl, cl->scratch[TURNED], call->in[W].buffer, 1, d.c_out, d.c_group * d.taps);
     for (int64_t g = 0; !status && g < d.groups; g++) {
-        hkd_contract k = d.stride > 1 ? with_stride(&d, &x, g) : without_stride(&d, &x, g);
+        hkd_contract k = d.stride > 1 ? with_stride(&d, &x, g) : without_stride(cl, &d, &x, g);
         k.bias = (int)(g * d.o_group);
         status = hkd_cl_contract(cl, call->out[0].buffer, d.stride > 1 ? x.data : weights, d.stride > 1 ? weights : x.data,
                                  call->in[B].buffer, &k);
@@ -141,7 +164,7 @@ static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
                           .a_r0 = (int)one, .a_r1 = (int)-d->kw, .a_r2 = -1,
                           .b = (int)(g * d->o_group * dy.channel), .b_r0 = (int)dy.channel, .b_r1 = (int)dy.w, .b_r2 = 1,
                           .c = (int)(g * d->c_group * area), .c_m = (int)area, .accumulate = call->accumulate[X]};
-        columns(&k, &dy, d->n, d->h, d->w, d->c_in * area);
+        columns(cl, &k, &dy, d->n, d->h, d->w, d->c_in * area);
         status = hkd_cl_contract(cl, call->grad[X].buffer, call->in[W].buffer, dy.data, NULL, &k);
     }
     return status;

@@ -1,9 +1,25 @@
-// conv2d - a padded copy of the picture, on which contract (contract.cl) runs; see conv2d.c.
+// conv2d - a padded copy of the picture, on which contract (contract.cl) runs; see conv2d.c. A row is one of the c * n * h_to.
 
-// to [c, n, h_to, w_to], channels `step` apart = from [n, c, h, w], spread by `spread` and moved down by `top` and right by
-// `left`; 0 elsewhere. A row is one of the c * n * h_to.
+// to [c, n, h_to, w_to], channels `step` apart = from [n, c, h, w], moved down by `top` and right by `left` >= 0, both within
+// `to`; 0 elsewhere. Runs are those of the picture; the first and the last of a row write what lies beside it.
 kernel void conv2d_pad(global float *to, global const float *from, const int rows, const int w_to, const int h_to, const int n,
-                       const int c, const int h, const int w, const int step, const int top, const int left, const int spread) {
+                       const int c, const int h, const int w, const int step, const int top, const int left) {
+    const run r = run_of(w);
+    if (r.row >= rows) return;
+    const int plane = r.row / h_to, row = r.row - plane * h_to, i = row - top;
+    const int channel = plane / n, image = plane - channel * n;
+    to += channel * step + (image * h_to + row) * w_to;
+    from += ((image * c + channel) * h + clamp(i, 0, h - 1)) * w;
+    const vec v = i >= 0 && i < h ? row_part(from, r.at, w, 0.0f) : (vec)0.0f;
+    vec_put(v, to + left, r.at, w, 0);
+    for (int k = 0; r.at == 0 && k < left; k++) to[k] = 0.0f;
+    for (int k = left + w; r.at + WIDTH >= w && k < w_to; k++) to[k] = 0.0f;
+}
+
+// The same with pixels `spread` apart, and perhaps beyond the border of `to`.
+kernel void conv2d_spread(global float *to, global const float *from, const int rows, const int w_to, const int h_to,
+                          const int n, const int c, const int h, const int w, const int step, const int top, const int left,
+                          const int spread) {
     const run r = run_of(w_to);
     if (r.row >= rows) return;
     const int plane = r.row / h_to, i = r.row - plane * h_to - top, channel = plane / n, image = plane - channel * n;
@@ -12,16 +28,12 @@ kernel void conv2d_pad(global float *to, global const float *from, const int row
     vec v = 0.0f;
     if (i >= 0 && row < h && row * spread == i) {
         from += ((image * c + channel) * h + row) * w;
-        if (spread == 1 && first >= 0 && first + WIDTH <= w) {
-            v = vec_load(0, from + first);
-        } else {
-            float part[WIDTH];
-            for (int k = 0; k < WIDTH; k++) {
-                const int at = first + k, column = at / spread;
-                part[k] = at >= 0 && column < w && column * spread == at ? from[column] : 0.0f;
-            }
-            v = vec_load(0, part);
+        float part[WIDTH];
+        for (int k = 0; k < WIDTH; k++) {
+            const int at = first + k, column = at / spread;
+            part[k] = at >= 0 && column < w && column * spread == at ? from[column] : 0.0f;
         }
+        v = vec_load(0, part);
     }
     vec_put(v, to, r.at, w_to, 0);
 }

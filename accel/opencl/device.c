@@ -136,8 +136,8 @@ static hkd_status make_room(hkd_cl *cl, const hkd_cl_op *row, const hkd_call *ca
     if (row->scratch) row->scratch(cl, call, backward, need);
     for (int i = 0; i < HKD_CL_SCRATCH; i++) {
         if (!need[i] || (cl->scratch[i] && need[i] <= cl->scratch[i]->bytes)) continue;
-        release(&cl->base, cl->scratch[i]);
-        const hkd_status status = alloc(&cl->base, &cl->scratch[i], need[i], HKD_STATE);
+        cl->base.release(&cl->base, cl->scratch[i]);
+        const hkd_status status = cl->base.alloc(&cl->base, &cl->scratch[i], need[i], HKD_STATE);
         if (status) return status;
     }
     return HKD_OK;
@@ -163,8 +163,8 @@ static hkd_status backward(hkd_device *dev, const hkd_call *call) {
 static void close_device(hkd_device *dev) {
     hkd_cl *cl = self(dev);
     if (cl->queue) clFinish(cl->queue); /* some drivers crash when the program ends with work queued */
-    for (int i = 0; i < HKD_CL_SCRATCH; i++) release(dev, cl->scratch[i]);
-    for (int i = 0; i < HKD_CL_WIDE; i++) release(dev, cl->wide[i]);
+    for (int i = 0; i < HKD_CL_SCRATCH; i++) dev->release(dev, cl->scratch[i]);
+    for (int i = 0; i < HKD_CL_WIDE; i++) dev->release(dev, cl->wide[i]);
     hkd_tensor_free(dev, &cl->frequencies);
     hkd_cl_forget_program(cl);
     hkd_cl_blas_close();
@@ -202,10 +202,30 @@ static hkd_status choose(hkd_cl_machine *out, const char *which) {
     return HKD_OK;
 }
 
-static void set_options(hkd_cl *cl) {
+/* The profiles: floats of a vector, work-items that share a row, and the tile of contract, rows x vectors. */
+typedef struct {
+    const char *name;
+    int width, lanes, tile_m, tile_v;
+} cl_profile;
+
+static const cl_profile profiles[] = {
+    {"cpu", 16, 1, 8, 2},
+    {"gpu", 4, 64, 8, 1},
+};
+
+/* The named one, else the one for the type of device; NULL: there is none of that name. */
+static const cl_profile *profile_of(const char *name, cl_device_type type) {
+    if (!name) name = type & CL_DEVICE_TYPE_CPU ? "cpu" : "gpu";
+    for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++)
+        if (!strcmp(profiles[i].name, name)) return &profiles[i];
+    return NULL;
+}
+
+static void set_options(hkd_cl *cl, const cl_profile *p) {
     cl_device_fp_config precision = 0;
     clGetDeviceInfo(cl->machine.id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof precision, &precision, NULL);
-    snprintf(cl->options, sizeof cl->options, "-cl-std=CL1.2%s%s", cl->gpu ? " -DGPU" : "",
+    snprintf(cl->options, sizeof cl->options, "-cl-std=CL1.2 -DWIDTH=%d -DLANES=%d -DPROFILE_M=%d -DPROFILE_V=%d%s", p->width,
+             p->lanes, p->tile_m, p->tile_v,
              precision & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
 }
 
@@ -236,9 +256,8 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
     *out = NULL;
     hkd_status status = choose(&machine, which);
     if (status) return status;
-    const bool gpu = options->isa ? !strcmp(options->isa, "gpu") : !(machine.type & CL_DEVICE_TYPE_CPU);
-    if (options->isa && !gpu && strcmp(options->isa, "cpu"))
-        return hkd_fail(HKD_USAGE, "opencl: profile '%s' is neither cpu nor gpu", options->isa);
+    const cl_profile *profile = profile_of(options->isa, machine.type);
+    if (!profile) return hkd_fail(HKD_USAGE, "opencl: profile '%s' is neither cpu nor gpu", options->isa);
     if (options->clblast && !strcmp(hkd_cl_blas_name(), "no CLBlast"))
         return hkd_fail(HKD_DEVICE, "opencl: built without CLBlast");
     hkd_cl *cl = malloc(sizeof *cl);
@@ -247,13 +266,14 @@ hkd_status hkd_device_open_opencl(hkd_device **out, const char *which, const hkd
         .base = {.kind = "opencl", .bytes = bytes_of, .alloc = alloc, .release = release,
                  .upload = upload, .download = download, .fill = fill, .copy = copy, .sync = sync, .supports = supports,
                  .workspace = workspace, .memory = memory, .forward = forward, .backward = backward, .close = close_device},
-        .machine = machine, .gpu = gpu, .width = gpu ? 4 : 16, .tile_m = 8, .tile_n = gpu ? 4 : 32, .lanes = gpu ? 64 : 1,
+        .machine = machine, .width = profile->width, .lanes = profile->lanes, .tile_m = profile->tile_m,
+        .tile_n = profile->tile_v * profile->width,
         /* A CPU's driver keeps its own cache, and asking PoCL for the binary would make it compile every kernel at once. */
         .keeps_binaries = !(machine.type & CL_DEVICE_TYPE_CPU), .unproved = options->force, .clblast = options->clblast,
         .most_wide = 4 << 20, .most_work = 1e9, .most_visits = 1 << 25, /* a tenth of a second at 20 GFLOP/s, or at 10 GB/s */
     };
     snprintf(cl->base.name, sizeof cl->base.name, "%.80s, driver %.30s", machine.name, machine.driver);
-    set_options(cl);
+    set_options(cl, profile);
     status = start(cl);
     if (!status && !options->no_tune) hkd_cl_load_choices(cl);
     if (!status && !options->force) status = prove(cl);

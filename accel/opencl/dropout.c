@@ -9,13 +9,14 @@ extern const hkd_op hkd_op_dropout;
 enum { P, SEED_LO, SEED_HI, FIRST_INDEX, DRAW };
 
 static hkd_status run(hkd_cl *cl, const hkd_tensor *y, const hkd_tensor *x, const double *p, bool accumulate) {
-    const int64_t count = hkd_count(&x->shape), size = x->shape.dim[0] ? count / x->shape.dim[0] : 0;
+    const int64_t n = x->shape.dim[0], size = n ? hkd_count(&x->shape) / n : 0;
     if (p[P] == 0) return hkd_cl_scaled(cl, y, x, 1, accumulate);
     const double last = ceil(p[P] * 4294967296.0) - 1; /* the largest word that drops */
-    return hkd_cl_items(cl, "dropout", count, hkd_cl_tensor(y), hkd_cl_tensor(x), hkd_cl_int(count), hkd_cl_int(size),
-                        hkd_cl_real(1 / (1 - p[P])), hkd_cl_word((uint32_t)last), hkd_cl_word((uint32_t)p[SEED_LO]),
-                        hkd_cl_word((uint32_t)p[SEED_HI]), hkd_cl_word((uint32_t)p[FIRST_INDEX]),
-                        hkd_cl_word((uint32_t)p[DRAW]), hkd_cl_word(HKD_FOR_DROPOUT), hkd_cl_int(accumulate));
+    return hkd_cl_items(cl, "dropout", n * ((size + 3) / 4), hkd_cl_tensor(y), hkd_cl_tensor(x), hkd_cl_int(n),
+                        hkd_cl_int(size), hkd_cl_real(1 / (1 - p[P])), hkd_cl_word((uint32_t)last),
+                        hkd_cl_word((uint32_t)p[SEED_LO]), hkd_cl_word((uint32_t)p[SEED_HI]),
+                        hkd_cl_word((uint32_t)p[FIRST_INDEX]), hkd_cl_word((uint32_t)p[DRAW]), hkd_cl_word(HKD_FOR_DROPOUT),
+                        hkd_cl_int(accumulate));
 }
 
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) { return run(cl, &call->out[0], &call->in[0], call->p, false); }

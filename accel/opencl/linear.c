@@ -1,5 +1,6 @@
-/* linear on OpenCL, by the contraction of contract.h: y with m = output, n = row of x (x transposed); dx with m = row,
- * n = input; dw with m = output, n = input, over groups of rows. */
+/* linear on OpenCL, by the contraction of contract.h: y with m = row of x, n = output (weights transposed), or, where there are
+ * fewer rows than outputs, m = output, n = row (x transposed); dx with m = row, n = input; dw with m = output, n = input, over
+ * groups of rows. */
 #include "opencl.h"
 
 extern const hkd_op hkd_op_linear;
@@ -15,10 +16,12 @@ static dims dims_of(const hkd_call *call) {
     return (dims){n, w[1], w[0]};
 }
 
+/* The smaller of x and the weights is transposed, as long as the outputs fill a work-group. */
+static bool turns_weights(const hkd_cl *cl, const dims *d) { return d->n > d->out && d->out >= cl->lanes * cl->tile_n; }
+
 static void scratch(const hkd_cl *cl, const hkd_call *call, bool backward, size_t bytes[HKD_CL_SCRATCH]) {
     const dims d = dims_of(call);
-    (void)cl;
-    if (!backward) bytes[0] = (size_t)(d.n * d.in) * sizeof(float); /* x, transposed */
+    if (!backward) bytes[0] = (size_t)((turns_weights(cl, &d) ? d.out : d.n) * d.in) * sizeof(float);
 }
 
 static hkd_contract matrix(int64_t m, int64_t n, int64_t terms) {
@@ -26,17 +29,32 @@ static hkd_contract matrix(int64_t m, int64_t n, int64_t terms) {
                           .n0_used = (int)n, .n1 = 1, .n1_used = 1, .c_n0 = 1};
 }
 
-static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
-    const dims d = dims_of(call);
-    hkd_contract k = matrix(d.out, d.n, d.in);
-    k.a_m = (int)d.in;
+static hkd_status by_rows(hkd_cl *cl, const hkd_call *call, const dims *d) {
+    hkd_contract k = matrix(d->n, d->out, d->in);
+    k.a_m = (int)d->in;
     k.a_r0 = 1;
-    k.b_r0 = (int)d.n;
+    k.b_r0 = k.c_m = (int)d->out;
+    k.bias_by_n = 1;
+    const hkd_status status = hkd_cl_transpose(cl, cl->scratch[0], call->in[W].buffer, 1, d->out, d->in);
+    return status ? status
+                  : hkd_cl_contract(cl, call->out[0].buffer, call->in[X].buffer, cl->scratch[0], call->in[B].buffer, &k);
+}
+
+static hkd_status by_outputs(hkd_cl *cl, const hkd_call *call, const dims *d) {
+    hkd_contract k = matrix(d->out, d->n, d->in);
+    k.a_m = (int)d->in;
+    k.a_r0 = 1;
+    k.b_r0 = (int)d->n;
     k.c_m = 1;
-    k.c_n0 = (int)d.out;
-    const hkd_status status = hkd_cl_transpose(cl, cl->scratch[0], call->in[X].buffer, 1, d.n, d.in);
+    k.c_n0 = (int)d->out;
+    const hkd_status status = hkd_cl_transpose(cl, cl->scratch[0], call->in[X].buffer, 1, d->n, d->in);
     return status ? status
                   : hkd_cl_contract(cl, call->out[0].buffer, call->in[W].buffer, cl->scratch[0], call->in[B].buffer, &k);
+}
+
+static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
+    const dims d = dims_of(call);
+    return turns_weights(cl, &d) ? by_rows(cl, call, &d) : by_outputs(cl, call, &d);
 }
 
 static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {

@@ -35,8 +35,7 @@ typedef struct {
 typedef struct {
     hkd_device base;
     hkd_cl_machine machine;
-    bool gpu;                                  /* which profile the kernels were built with */
-    char options[128];                         /* of the compiler */
+    char options[160];                         /* of the compiler */
     int width, tile_m, tile_n, lanes;          /* as in common.cl: floats of a vector, outputs per work-item of contract,
                                                 * work-items per row */
     cl_context context;

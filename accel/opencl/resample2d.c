@@ -7,11 +7,11 @@ enum { MODE, TAPS, PAD };
 
 static hkd_status walk(hkd_cl *cl, const char *kernel, const hkd_tensor *to, const hkd_tensor *from, const double *p,
                        double gain, bool accumulate) {
-    const int64_t *t = to->shape.dim, *f = from->shape.dim, count = hkd_count(&to->shape);
+    const int64_t *t = to->shape.dim, *f = from->shape.dim, rows = t[0] * t[1] * t[2];
     const double pad = p[PAD] < 0 ? p[TAPS] / 2 - 1 : p[PAD];
-    return hkd_cl_items(cl, kernel, count, hkd_cl_tensor(to), hkd_cl_tensor(from), hkd_cl_int(count), hkd_cl_int(t[2]),
-                        hkd_cl_int(t[3]), hkd_cl_int(f[2]), hkd_cl_int(f[3]), hkd_cl_int((int64_t)p[TAPS]),
-                        hkd_cl_int((int64_t)pad), hkd_cl_real(gain), hkd_cl_int(accumulate));
+    return hkd_cl_deep_runs(cl, kernel, rows, t[3], (int64_t)(p[TAPS] * p[TAPS]), hkd_cl_tensor(to), hkd_cl_tensor(from),
+                            hkd_cl_int(rows), hkd_cl_int(t[2]), hkd_cl_int(t[3]), hkd_cl_int(f[2]), hkd_cl_int(f[3]),
+                            hkd_cl_int((int64_t)p[TAPS]), hkd_cl_int((int64_t)pad), hkd_cl_real(gain), hkd_cl_int(accumulate));
 }
 
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) {

@@ -30,7 +30,8 @@ static const hkd_cl_way *standard_way(const hkd_cl *cl) {
 /* ---- choices ---- */
 
 static void key_of(int key[HKD_CL_KEY], const hkd_contract *k) {
-    const int layout = (k->a_m == 1) | (k->c_n0 == 1) << 1 | (k->c_m == 1) << 2 | (k->n0_used < k->n0) << 3;
+    const int layout = (k->a_m == 1) | (k->c_n0 == 1) << 1 | (k->c_m == 1) << 2 | (k->n0_used < k->n0) << 3 |
+                       (k->b_n1 != 0) << 4;
     const int all[HKD_CL_KEY] = {k->m, k->n, k->z0 * k->z1, k->r0, k->r1, k->r2, k->group, layout};
     memcpy(key, all, sizeof all);
 }
@@ -161,9 +162,13 @@ static size_t a_extent(const hkd_contract *k) {
     return (size_t)(k->a + reach(k->m, k->a_m) + reach(k->r0, k->a_r0) + reach(k->r1, k->a_r1) + reach(k->r2, k->a_r2) +
                     reach(k->z0, k->a_z0) + reach(k->z1, k->a_z1) + 1);
 }
+/* Where column n lies in a row of B. */
+static int64_t column_of_b(const hkd_contract *k, int64_t n) {
+    return k->b_n1 ? n % k->n0 + n / k->n0 % k->n1 * k->b_n1 + n / ((int64_t)k->n0 * k->n1) * k->b_n2 : n;
+}
 static size_t b_extent(const hkd_contract *k) {
-    return (size_t)(k->b + k->n + reach(k->r0, k->b_r0) + reach(k->r1, k->b_r1) + reach(k->r2, k->b_r2) +
-                    reach(k->z0, k->b_z0) + reach(k->z1, k->b_z1));
+    return (size_t)(k->b + column_of_b(k, k->n - 1) + 1 + reach(k->r0, k->b_r0) + reach(k->r1, k->b_r1) +
+                    reach(k->r2, k->b_r2) + reach(k->z0, k->b_z0) + reach(k->z1, k->b_z1));
 }
 
 /* Where output (z, m, n) lies in C; -1: that column does not exist. */
@@ -221,7 +226,7 @@ static hkd_status run(subject *s, hkd_cl *cl, const hkd_cl_way *way) {
 static double sum_of(const subject *s, int64_t z, int64_t m, int64_t n, double *sizes) {
     const hkd_contract *k = s->k;
     const float *a = s->a + k->a + z % k->z0 * k->a_z0 + z / k->z0 * k->a_z1 + m * k->a_m;
-    const float *b = s->b + k->b + z % k->z0 * k->b_z0 + z / k->z0 * k->b_z1 + n;
+    const float *b = s->b + k->b + z % k->z0 * k->b_z0 + z / k->z0 * k->b_z1 + column_of_b(k, n);
     const double start = k->accumulate ? prior(s) : s->bias[k->bias + (k->bias_by_n ? n : m)];
     double sum = start;
     *sizes = fabs(start);

@@ -1,4 +1,4 @@
-/* exp, log, tanh and pow in double-double (sin and cos: exact_trig.c; erf: exact_erf.c). */
+/* exp, log and pow in double-double (sin and cos: exact_trig.c; erf: exact_erf.c). */
 #include "exact.h"
 
 #include "dd.h"
@@ -125,18 +125,6 @@ double hkd_log(double x) {
     if (isnan(x) || x == INFINITY) return x;
     if (x <= 0) return x == 0 ? -INFINITY : NAN;
     return log_of(x).hi;
-}
-
-/* (exp(2x) - 1) / (exp(2x) + 1); from 20 on it rounds to 1, below 2^-28 to x. */
-double hkd_tanh(double x) {
-    const double a = fabs(x);
-    if (isnan(x) || a < 0x1p-28) return x;
-    if (a > 20) return x < 0 ? -1 : 1;
-    int k;
-    hkd_dd e = hkd_dd_expm1(&k, (hkd_dd){2 * a, 0});
-    if (k) e = hkd_dd_add_d(hkd_dd_times(hkd_dd_add_d(e, 1), hkd_power_of_two(k)), -1);
-    const double y = hkd_dd_div(e, hkd_dd_add_d(e, 2)).hi;
-    return x < 0 ? -y : y;
 }
 
 double hkd_pow(double x, double y) {

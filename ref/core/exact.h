@@ -10,7 +10,6 @@ double hkd_exp(double x);
 double hkd_log(double x);      /* natural logarithm */
 double hkd_sin(double x);      /* any finite angle, in radians */
 double hkd_cos(double x);
-double hkd_tanh(double x);
 double hkd_erf(double x);
 double hkd_erfc(double x);     /* 1 - erf(x), without cancellation */
 double hkd_pow(double x, double y); /* x > 0 */

@@ -66,6 +66,7 @@ hkd_var hkd_find_var(const hkd_program *p, const char *name); /* HKD_NO_VAR: non
 const hkd_shape *hkd_var_shape(const hkd_program *p, hkd_var v);
 /* What a variable is called in traces: its own name ("map_layer0@2" where a layer runs again), or after the call that makes it
  * and that call's number, "silu.12". */
+enum { HKD_VAR_NAME = 96 };
 void hkd_var_name(char *out, size_t size, const hkd_program *p, hkd_var v);
 
 #endif

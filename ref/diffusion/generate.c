@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *const hkd_sampler_name[] = {
 #define NAME(id, name, steps, evaluations, count, what) #name,
@@ -245,16 +246,41 @@ hkd_status hkd_generate(const hkd_generator *g, double *x, int64_t *nfe, const u
     return status;
 }
 
-hkd_status hkd_sample(hkd_model *m, double *x, const uint64_t *seeds, int64_t n, int64_t steps) {
+/* The number of `name` in "this|that". */
+static hkd_status choose(int *out, const char *what, const char *name, const char *choices) {
+    const char *at = choices;
+    for (*out = 0;; ++*out) {
+        const size_t n = strcspn(at, "|");
+        if (n == strlen(name) && !strncmp(at, name, n)) return HKD_OK;
+        if (!at[n]) return hkd_fail(HKD_USAGE, "%s '%s': expected %s", what, name, choices);
+        at += n + 1;
+    }
+}
+
+hkd_status hkd_sample_with(hkd_model *m, double *x, int64_t *nfe, const uint64_t *seeds, int64_t n, const char *sampler,
+                           int64_t steps, const char *rng, int class_label) {
     hkd_generator g = {0};
-    hkd_sampler_options o = hkd_sampler_default(m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN, &m->config);
-    int64_t nfe;
-    o.steps = steps;
-    hkd_status status = steps < 1 ? hkd_fail(HKD_USAGE, "%lld steps: expected one or more", (long long)steps)
-                                  : hkd_generator_new(&g, m, &o, NULL);
-    if (!status) status = hkd_generate(&g, x, &nfe, seeds, n, NULL, NULL);
+    int kind = m->config.is_hkd ? HKD_ONESTEP : HKD_HEUN, stream = HKD_RNG_HKD;
+    int64_t evaluations;
+    hkd_status status = sampler ? choose(&kind, "sampler", sampler, hkd_sampler_choices) : HKD_OK;
+    if (!status && rng) status = choose(&stream, "rng", rng, HKD_RNG_CHOICES);
+    if (!status && (class_label < -1 || (class_label >= 0 && class_label >= m->config.label_dim)))
+        status = hkd_fail(HKD_USAGE, "class %d: the model has %d classes", class_label, m->config.label_dim);
+    if (!status && steps < 0) status = hkd_fail(HKD_USAGE, "%lld steps: expected one or more", (long long)steps);
+    if (status) return status;
+    hkd_sampler_options o = hkd_sampler_default((hkd_sampler_kind)kind, &m->config);
+    if (steps) o.steps = steps;
+    status = hkd_generator_new(&g, m, &o, NULL);
+    g.rng = (hkd_rng_kind)stream;
+    g.class_label = class_label;
+    if (!status) status = hkd_generate(&g, x, nfe ? nfe : &evaluations, seeds, n, NULL, NULL);
     free(g.sigma);
     return status;
+}
+
+hkd_status hkd_sample(hkd_model *m, double *x, const uint64_t *seeds, int64_t n, int64_t steps) {
+    if (steps < 1) return hkd_fail(HKD_USAGE, "%lld steps: expected one or more", (long long)steps);
+    return hkd_sample_with(m, x, NULL, seeds, n, NULL, steps, NULL, -1);
 }
 
 /* ---- pictures along the way --------------------------------------------------------------------------------------------- */

@@ -9,20 +9,9 @@
 #ifndef HKD_RESTORE_H
 #define HKD_RESTORE_H
 
+#include "hkd_insight.h" /* what is known */
+#include "model_inputs.h"
 #include "sampler.h"
-
-typedef enum {
-    HKD_KEEP_PIXELS, /* K = mask: inpainting */
-    HKD_KEEP_GRAY,   /* K = the projection on luma, g (g . x) per pixel with g ~ (0.2989, 0.587, 0.114): colorisation */
-    HKD_KEEP_MEANS   /* K = the mean of each patch x patch square: super-resolution */
-} hkd_keep;
-
-typedef struct {
-    hkd_keep keep;
-    int64_t channels, side;      /* of the pictures [channels, side, side] */
-    const unsigned char *known;  /* PIXELS: [side, side], 1 = known */
-    int64_t patch;               /* MEANS: divides side */
-} hkd_known;
 
 /* HKD_USAGE unless GRAY has 3 channels and `patch` divides the side. */
 hkd_status hkd_known_check(const hkd_known *k);
@@ -32,5 +21,9 @@ void hkd_known_restore(double *x, const double *y, int64_t n, const hkd_known *k
 /* x [n, size] out. s->denoise is f, s->seeds draw the noise. y [n, size]; sigma [steps] decreasing, >= sigma_min. */
 hkd_status hkd_restore(hkd_sampling *s, double *x, const double *y, const hkd_known *k, const double *sigma, int64_t steps,
                        double sigma_min);
+
+/* The same with a model: `steps` levels from sigma_max to sigma_min, even in time (one: sigma_max). seeds: labels and noise. */
+hkd_status hkd_model_restore(hkd_model *m, double *x, const double *y, const hkd_known *k, const hkd_inputs *seeds,
+                             int64_t steps, hkd_watch *watch, void *watcher);
 
 #endif

@@ -28,11 +28,6 @@ double hkd_karras_sigma(double u, double sigma_min, double sigma_max, double rho
     return u == 1 ? sigma_min : hkd_pow(high + u * (low - high), rho);
 }
 
-double hkd_karras_progress(double sigma, double sigma_min, double sigma_max, double rho) {
-    const double low = hkd_pow(sigma_min, 1 / rho), high = hkd_pow(sigma_max, 1 / rho);
-    return (hkd_pow(sigma, 1 / rho) - high) / (low - high);
-}
-
 /* ---- VP ---- */
 
 /* exp(x) - 1 and ln(1 + z) without cancellation near 0 (Kahan). */

@@ -29,9 +29,8 @@ hkd_status hkd_schedule_grid(double *sigma, int64_t n, const hkd_schedule *s);
 void hkd_level_range(double range[2], hkd_precond precond);
 double hkd_iddpm_round(double sigma); /* to the nearest of IDDPM's levels, the only ones that its networks know */
 
-/* EDM's level after progress u, 0 <= u <= 1, and back. */
+/* EDM's level after progress u, 0 <= u <= 1. Back: hkd_time_of_sigma (config.h). */
 double hkd_karras_sigma(double u, double sigma_min, double sigma_max, double rho);
-double hkd_karras_progress(double sigma, double sigma_min, double sigma_max, double rho);
 
 /* VP: sigma^2 = exp(beta_d t^2 / 2 + beta_min t) - 1, beta_d = 19.9 and beta_min = 0.1 unless a range fixes them. */
 typedef struct {

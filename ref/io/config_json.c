@@ -56,13 +56,20 @@ hkd_status hkd_config_to_json(char **text, const hkd_config *c) {
 
 /* ---- reading: each function leaves the default where the key is absent ---- */
 
+enum { FIELDS = 32 };
+
 typedef struct {
     json_t *o;
     const char *where;
     hkd_status status;
+    const char *known[FIELDS]; /* the keys that were looked for */
+    int count;
 } reader;
 
-static json_t *field(reader *r, const char *key) { return r->status ? NULL : json_object_get(r->o, key); }
+static json_t *field(reader *r, const char *key) {
+    if (r->count < FIELDS) r->known[r->count++] = key;
+    return r->status ? NULL : json_object_get(r->o, key);
+}
 
 static void wrong(reader *r, const char *key, const char *expected) {
     r->status = hkd_fail(HKD_BAD_FILE, "%s: hkd.config: '%s' must be %s", r->where, key, expected);
@@ -115,9 +122,21 @@ static void read_list(reader *r, const char *key, int *out, int *count) {
     }
 }
 
+/* A key that nothing looked for is a misspelt field, which would silently have its default, or one of a later program. */
+static void refuse_strangers(reader *r) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(r->o, key, value) {
+        int k = 0;
+        while (k < r->count && strcmp(r->known[k], key)) k++;
+        if (k == r->count && !r->status)
+            r->status = hkd_fail(HKD_BAD_FILE, "%s: hkd.config: '%.60s' is no field that this program knows", r->where, key);
+    }
+}
+
 /* Changes the fields of *out that the object names, and those only if all is well. */
 static hkd_status read_fields(hkd_config *out, json_t *o, const char *where) {
-    reader r = {o, where, HKD_OK};
+    reader r = {.o = o, .where = where};
     hkd_config c = *out;
     c.arch = (hkd_arch)read_name(&r, "arch", (int)c.arch, hkd_arch_of, "ddpmpp or ncsnpp");
     c.precond = (hkd_precond)read_name(&r, "precond", (int)c.precond, hkd_precond_of, "edm, vp, ve, iddpm or decoder_only");
@@ -140,6 +159,7 @@ static hkd_status read_fields(hkd_config *out, json_t *o, const char *where) {
     read_real(&r, "rho", &c.rho);
     read_real(&r, "decoder_sigma", &c.decoder_sigma);
     read_bool(&r, "tie_bottleneck", &c.tie_bottleneck);
+    refuse_strangers(&r);
     if (r.status) return r.status;
     if (hkd_config_check(&c)) {
         char reason[512];

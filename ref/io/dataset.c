@@ -1,6 +1,7 @@
 #include "dataset.h"
 #include "scenes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,13 +17,22 @@ static hkd_status get_scene(hkd_dataset *set, int64_t index, hkd_image *image, i
     return HKD_OK;
 }
 
+/* "", ":16" or ":16:200000" */
+static bool read_size(int *resolution, int64_t *count, const char *text) {
+    long long n = *count;
+    int end = 0, more = 0;
+    if (!*text) return true;
+    if (sscanf(text, ":%2d%n", resolution, &end) == 1 && text[end] == ':') sscanf(text + end, ":%15lld%n", &n, &more);
+    *count = n;
+    return end && !text[end + more] && (*resolution == 16 || *resolution == 32 || *resolution == 64) && n > 0;
+}
+
 hkd_status hkd_open_scenes(hkd_dataset *set) {
-    const char *resolution = set->name + strlen("builtin:scenes");
-    if (*resolution && strcmp(resolution, ":16") && strcmp(resolution, ":32") && strcmp(resolution, ":64"))
-        return hkd_fail(HKD_USAGE, "%s: expected builtin:scenes, builtin:scenes:16, :32 or :64", set->name);
-    set->resolution = *resolution ? atoi(resolution + 1) : 32;
-    set->channels = 3;
+    set->resolution = 32;
     set->count = 50000;
+    if (!read_size(&set->resolution, &set->count, set->name + strlen("builtin:scenes")))
+        return hkd_fail(HKD_USAGE, "%s: expected builtin:scenes[:RES[:COUNT]], RES 16, 32 or 64, COUNT at least 1", set->name);
+    set->channels = 3;
     set->classes = HKD_SCENE_CLASSES;
     set->class_name = hkd_scene_class;
     set->get = get_scene;

@@ -1,6 +1,6 @@
 /* dataset.h - labelled images from many kinds of files behind one interface.
  *
- *   builtin:scenes[:RES]    the procedural scenes (RES 16, 32 or 64; 32)
+ *   builtin:scenes[:RES[:COUNT]]                      the procedural scenes (RES 16, 32 or 64; 32), the first COUNT (50000)
  *   FILE.bin, or a folder with data_batch_*.bin       CIFAR-10, binary version
  *   *-images-idx3-ubyte[.gz], or a folder with train- MNIST; labels lie beside it
  *   FILE.zip                EDM's: PNG files, stored or deflated, with dataset.json

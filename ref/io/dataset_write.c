@@ -1,5 +1,5 @@
 /* Data sets as EDM's tools write them: 00000/img00000000.png, a thousand to a folder, and dataset.json with the labels; in a
- * zip or in a folder. EDM, ECT and StyleGAN3 read both. */
+ * zip or in a folder. EDM, ECT and StyleGAN3 read both. Without libpng a folder gets PPM files, which are ours alone. */
 #include "dataset.h"
 
 #include <jansson.h>
@@ -82,7 +82,7 @@ static hkd_status put_image(const target *to, const char *name, const hkd_image 
     size_t count = 0;
     hkd_status status = hkd_writer_open_memory(&writer, name);
     if (status) return status;
-    if ((status = hkd_png_write(writer, name, image, NULL, 0))) hkd_writer_abandon(writer);
+    if ((status = hkd_image_put(writer, name, image, NULL, 0))) hkd_writer_abandon(writer);
     else hkd_writer_take(writer, &bytes, &count);
     if (!status) status = put(to, name, bytes, count);
     free(bytes);
@@ -109,7 +109,8 @@ static hkd_status put_all(const target *to, hkd_dataset *set, int64_t first, int
         int label;
         if (stop && stop()) status = hkd_fail(HKD_RESOURCES, "interrupted");
         if (status || (status = hkd_dataset_image(set, first + i, &image, &label))) break;
-        snprintf(name, sizeof name, "%05lld/img%08lld.png", (long long)(i / 1000), (long long)i);
+        snprintf(name, sizeof name, "%05lld/img%08lld.%s", (long long)(i / 1000), (long long)i,
+                 to->archive ? "png" : hkd_image_ending()); /* a zip without PNG would be of no use to EDM */
         status = put_image(to, name, &image);
         hkd_image_free(&image);
         json_array_append_new(labels, json_pack("[s,i]", name, label));

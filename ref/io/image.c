@@ -75,12 +75,20 @@ static hkd_status read_pnm(hkd_image *out, hkd_file *file) {
     return status;
 }
 
-static hkd_status write_pnm(hkd_writer *writer, const hkd_image *image) {
+/* P6 for .ppm, where gray becomes RGB; P5 for .pgm. */
+static hkd_status write_pnm(hkd_writer *writer, const hkd_image *image, bool gray) {
     char header[64];
-    const int n = snprintf(header, sizeof header, "P%d\n%lld %lld\n255\n", image->channels == 3 ? 6 : 5,
-                           (long long)image->width, (long long)image->height);
-    const hkd_status status = hkd_writer_put(writer, header, (size_t)n);
-    return status ? status : hkd_writer_put(writer, image->pixels, (size_t)(image->width * image->height * image->channels));
+    const int n = snprintf(header, sizeof header, "P%d\n%lld %lld\n255\n", gray ? 5 : 6, (long long)image->width,
+                           (long long)image->height);
+    const size_t pixels = (size_t)(image->width * image->height);
+    hkd_status status = hkd_writer_put(writer, header, (size_t)n);
+    if (gray == (image->channels == 1))
+        return status ? status : hkd_writer_put(writer, image->pixels, pixels * (size_t)image->channels);
+    for (size_t i = 0; i < pixels && !status; i++) {
+        const unsigned char v = image->pixels[i], rgb[3] = {v, v, v};
+        status = hkd_writer_put(writer, rgb, 3);
+    }
+    return status;
 }
 
 /* ---- either ----------------------------------------------------------------------------------------------------------- */
@@ -111,16 +119,20 @@ static bool ends_with(const char *s, const char *ending) {
     return n >= m && !strcmp(s + n - m, ending);
 }
 
+hkd_status hkd_image_put(hkd_writer *writer, const char *path, const hkd_image *image, const hkd_metadata *text, size_t count) {
+    if (ends_with(path, ".png")) return hkd_png_write(writer, path, image, text, count);
+    return write_pnm(writer, image, ends_with(path, ".pgm"));
+}
+
 hkd_status hkd_image_write(const char *path, const hkd_image *image, const hkd_metadata *text, size_t count) {
-    const bool png = ends_with(path, ".png");
-    const char *plain = image->channels == 3 ? ".ppm" : ".pgm";
-    if (!png && !ends_with(path, plain))
-        return hkd_fail(HKD_USAGE, "%s: expected a name that ends with .png or %s", path, plain);
+    if (!ends_with(path, ".png") && !ends_with(path, ".ppm") && !(ends_with(path, ".pgm") && image->channels == 1))
+        return hkd_fail(HKD_USAGE, "%s: expected a name that ends with .png or .ppm%s", path,
+                        image->channels == 1 ? " or .pgm" : "");
     if (image->width < 1 || image->height < 1) return hkd_fail(HKD_USAGE, "%s: an empty image cannot be written", path);
     hkd_writer *writer;
     hkd_status status = hkd_writer_open(&writer, path);
     if (status) return status;
-    status = png ? hkd_png_write(writer, path, image, text, count) : write_pnm(writer, image);
+    status = hkd_image_put(writer, path, image, text, count);
     if (!status) return hkd_writer_commit(writer);
     hkd_writer_abandon(writer);
     return status;

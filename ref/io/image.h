@@ -29,8 +29,11 @@ void hkd_image_get(double *values, const hkd_image *image);
 hkd_status hkd_image_read(hkd_image *out, const char *path);
 hkd_status hkd_image_read_file(hkd_image *out, hkd_file *file); /* does not close the file */
 
-/* By the name's ending: .png, .ppm or .pgm. Metadata become text chunks of a PNG and are left out of the others. */
+/* By the name's ending: .png, .ppm (gray becomes RGB) or .pgm. Metadata become text chunks of a PNG and are left out of the
+ * others. */
 hkd_status hkd_image_write(const char *path, const hkd_image *image, const hkd_metadata *text, size_t count);
+/* The same into a writer; the ending is one of these. */
+hkd_status hkd_image_put(hkd_writer *writer, const char *path, const hkd_image *image, const hkd_metadata *text, size_t count);
 const char *hkd_image_ending(void); /* "png", or "ppm" without libpng: for names the program makes up */
 
 /* image_png.c */

@@ -261,6 +261,25 @@ hkd_status hkd_write_file(const char *path, const void *bytes, size_t count) {
     return status;
 }
 
+hkd_status hkd_draft_open(hkd_draft *d) {
+    *d = (hkd_draft){NULL, NULL, 0};
+    d->out = open_memstream(&d->text, &d->size);
+    return d->out ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory");
+}
+
+hkd_status hkd_draft_save(hkd_draft *d, const char *path) {
+    const bool failed = ferror(d->out) | fclose(d->out);
+    const hkd_status status = failed ? hkd_fail(HKD_RESOURCES, "%s: out of memory", path)
+                                     : hkd_write_file(path, d->text, d->size);
+    free(d->text);
+    return status;
+}
+
+void hkd_draft_abandon(hkd_draft *d) {
+    fclose(d->out);
+    free(d->text);
+}
+
 /* ---- directories ------------------------------------------------------------------------------------------------------ */
 
 bool hkd_is_directory(const char *path) {
@@ -349,9 +368,10 @@ static bool own_path(char *path, size_t size) {
     return true;
 }
 
-void hkd_default_environment(const char *name, const char *value, char **argv) {
+void hkd_set_wait_policy(char **argv) {
     char path[4096];
-    if (getenv(name) || setenv(name, value, 1) || !own_path(path, sizeof path)) return;
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
+    if (setenv("GOMP_SPINCOUNT", "1500", 0) || !own_path(path, sizeof path)) return; /* libgomp: it outranks the policy */
     execv(path, argv); /* returns only when it failed */
 }
 

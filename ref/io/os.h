@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
@@ -37,6 +38,15 @@ hkd_status hkd_writer_put(hkd_writer *writer, const void *bytes, size_t count);
 hkd_status hkd_writer_commit(hkd_writer *writer); /* frees the writer, also when it fails: then nothing is left behind */
 void hkd_writer_abandon(hkd_writer *writer);      /* frees it and removes the temporary file; NULL is fine */
 hkd_status hkd_write_file(const char *path, const void *bytes, size_t count);
+/* A text that is written with stdio, in memory, and then becomes a file as a whole. */
+typedef struct {
+    FILE *out;
+    char *text;
+    size_t size; /* of the text, when it was saved */
+} hkd_draft;
+hkd_status hkd_draft_open(hkd_draft *draft);
+hkd_status hkd_draft_save(hkd_draft *draft, const char *path); /* frees the text, also when it fails */
+void hkd_draft_abandon(hkd_draft *draft);
 /* A writer into memory: take its bytes in place of a commit (they are freed by the caller), or abandon it. */
 hkd_status hkd_writer_open_memory(hkd_writer **out, const char *name);
 void hkd_writer_take(hkd_writer *writer, unsigned char **bytes, size_t *count);
@@ -57,9 +67,11 @@ char *hkd_path_join(const char *dir, const char *name);
 
 /* ---- the process ------------------------------------------------------------------------------------------------------ */
 
-/* Give an environment variable a value unless it has one, and start the program anew with it: for what libraries read before
- * main begins. Returns when there is nothing to do, or when the system cannot do it. */
-void hkd_default_environment(const char *name, const char *value, char **argv);
+/* How OpenMP's threads wait for each other, which its library reads before main begins: they spin for about as long as it takes
+ * to wake one, tens of microseconds, then sleep. Never to spin makes a pass of many small operators a third slower; to spin on
+ * doubles its time when a neighbour has one of the cores. Sets the environment, unless OMP_WAIT_POLICY is there, and starts the
+ * program anew; returns when there is nothing to do, or when the system cannot do it. */
+void hkd_set_wait_policy(char **argv);
 /* Run this program's file once more, in a process of its own, as words[0] with the words after it (ends with NULL), and wait.
  * *out: what it wrote to stdout, freed by the caller. An error unless it ends with code 0. */
 hkd_status hkd_run_again(char **out, const char *const *words);

@@ -17,6 +17,11 @@ static char *shard_path(const char *dir, int64_t shard) {
 
 static int64_t area_of(const hkd_config *c) { return (int64_t)c->img_resolution * c->img_resolution; }
 
+/* Numbers in a trajectory. */
+static int64_t size_of(const hkd_trajectory_request *r, const hkd_config *c) {
+    return (r->steps + 1) * c->img_channels * area_of(c);
+}
+
 static hkd_stored stored_as(const hkd_trajectory_request *r) { return r->half ? HKD_F16 : HKD_FLOAT; }
 
 static hkd_status save_shard(const char *path, const double *states, const double *labels, const hkd_path_teacher *teacher,
@@ -37,43 +42,62 @@ static hkd_status save_shard(const char *path, const double *states, const doubl
     return status;
 }
 
-/* Is this shard, which is there, of this request? It may hold more than is asked for. */
-static hkd_status check_shard(const char *path, const hkd_path_teacher *teacher, const hkd_trajectory_request *r, int64_t n) {
+/* Take up a shard that is there: the first of its trajectories, at most n, when it is of this request; *have of them. */
+static hkd_status load_shard(double *states, double *labels, int64_t *have, const char *path, const hkd_path_teacher *teacher,
+                             const hkd_trajectory_request *r, int64_t n) {
     const hkd_config *c = teacher->config;
     hkd_safetensors *st;
     hkd_status status = hkd_safetensors_open(&st, path);
     if (status) return status;
     const char *made_by = hkd_safetensors_metadata(st, "hkd.trajectories");
-    const hkd_safetensor *states = hkd_safetensors_find(st, "states");
+    const hkd_safetensor *in_file = hkd_safetensors_find(st, "states"), *classes = hkd_safetensors_find(st, "labels");
     if (!made_by || strcmp(made_by, r->made_by))
         status = hkd_fail(HKD_BAD_FILE, "%s: holds trajectories of another teacher or other settings, use another folder: %s "
                                         "there, %s here", path, made_by ? made_by : "nothing", r->made_by);
-    else if (!states || states->rank != 4 || states->dim[0] < n || states->dim[1] != r->steps + 1 ||
-             states->dim[2] != c->img_channels || states->dim[3] != area_of(c) || states->type != stored_as(r))
-        status = hkd_fail(HKD_BAD_FILE, "%s: 'states' must be %s [%lld,%lld,%d,%lld]", path, r->half ? "F16" : "F32",
-                          (long long)n, (long long)r->steps + 1, c->img_channels, (long long)area_of(c));
+    else if (!in_file || in_file->rank != 4 || in_file->dim[1] != r->steps + 1 || in_file->dim[2] != c->img_channels ||
+             in_file->dim[3] != area_of(c) || in_file->type != stored_as(r))
+        status = hkd_fail(HKD_BAD_FILE, "%s: 'states' must be %s [m,%lld,%d,%lld]", path, r->half ? "F16" : "F32",
+                          (long long)r->steps + 1, c->img_channels, (long long)area_of(c));
+    else if (!classes || classes->rank != 1 || classes->dim[0] != in_file->dim[0])
+        status = hkd_fail(HKD_BAD_FILE, "%s: 'labels' must have one number per trajectory", path);
+    else *have = in_file->dim[0] < n ? in_file->dim[0] : n;
+    const bool grows = !status && *have < n; /* a full shard is not read */
+    if (grows) status = hkd_safetensors_read_part(st, in_file, 0, (size_t)(*have * size_of(r, c)), states, HKD_F64);
+    if (grows && !status) status = hkd_safetensors_read_part(st, classes, 0, (size_t)*have, labels, HKD_F64);
     hkd_safetensors_close(st);
     return status;
 }
 
+/* Trajectories have .. n - 1 of a shard, and the file with all of them; what is ready when the user stops is kept. */
+static hkd_status fill_shard(const char *path, double *states, double *labels, int64_t have,
+                             const hkd_path_teacher *teacher, const hkd_trajectory_request *r, int64_t first, int64_t n) {
+    enum { AT_ONCE = 32 };
+    hkd_status status = HKD_OK;
+    const int64_t before = have, per = size_of(r, teacher->config);
+    bool stop = false;
+    while (have < n && !status && !stop) {
+        uint64_t seeds[AT_ONCE];
+        const int64_t count = n - have < AT_ONCE ? n - have : AT_ONCE;
+        for (int64_t k = 0; k < count; k++) seeds[k] = r->first_seed + (uint64_t)(first + have + k);
+        status = hkd_paths_compute(states + have * per, labels + have, teacher, seeds, count, r->steps);
+        if (!status) have += count;
+        if (!status && r->progress) r->progress(r->progress_self, first + have, r->count);
+        stop = r->cancel && *r->cancel;
+    }
+    if (!status && have > before) status = save_shard(path, states, labels, teacher, r, have);
+    return status || !stop ? status : hkd_fail(HKD_RESOURCES, "interrupted; the first %lld trajectories are kept",
+                                               (long long)(first + have));
+}
+
 static hkd_status make_shard(const char *path, const hkd_path_teacher *teacher, const hkd_trajectory_request *r, int64_t first,
                              int64_t n) {
-    enum { AT_ONCE = 32 };
-    const hkd_config *c = teacher->config;
-    const int64_t per = (r->steps + 1) * c->img_channels * c->img_resolution * c->img_resolution;
-    double *states = malloc((size_t)(n * per) * sizeof *states), *labels = malloc((size_t)n * sizeof *labels);
+    int64_t have = 0;
+    double *states = malloc((size_t)(n * size_of(r, teacher->config)) * sizeof *states);
+    double *labels = malloc((size_t)n * sizeof *labels);
     hkd_status status = states && labels ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for %lld trajectories",
                                                              (long long)n);
-    for (int64_t at = 0; at < n && !status; at += AT_ONCE) {
-        uint64_t seeds[AT_ONCE];
-        const int64_t count = n - at < AT_ONCE ? n - at : AT_ONCE;
-        for (int64_t k = 0; k < count; k++) seeds[k] = r->first_seed + (uint64_t)(first + at + k);
-        status = hkd_paths_compute(states + at * per, labels + at, teacher, seeds, count, r->steps);
-        if (!status && r->progress) r->progress(r->progress_self, first + at + count, r->count);
-        if (!status && r->cancel && *r->cancel)
-            status = hkd_fail(HKD_RESOURCES, "interrupted; the finished files of %d trajectories are kept", (int)HKD_SHARD);
-    }
-    if (!status) status = save_shard(path, states, labels, teacher, r, n);
+    if (!status && hkd_exists(path)) status = load_shard(states, labels, &have, path, teacher, r, n);
+    if (!status) status = fill_shard(path, states, labels, have, teacher, r, first, n);
     free(states);
     free(labels);
     return status;
@@ -81,7 +105,7 @@ static hkd_status make_shard(const char *path, const hkd_path_teacher *teacher, 
 
 /* Is there room for the shards that are missing? Asked before hours are spent on them. */
 static hkd_status check_room(const char *dir, const hkd_path_teacher *teacher, const hkd_trajectory_request *r) {
-    const double one = (double)((r->steps + 1) * teacher->config->img_channels * area_of(teacher->config)) * (r->half ? 2 : 4);
+    const double one = (double)size_of(r, teacher->config) * (r->half ? 2 : 4);
     double needed = 0;
     for (int64_t first = 0; first < r->count; first += HKD_SHARD) {
         char *path = shard_path(dir, first / HKD_SHARD);
@@ -102,7 +126,7 @@ hkd_status hkd_trajectories_make(const char *dir, const hkd_path_teacher *teache
         const int64_t n = r->count - first < HKD_SHARD ? r->count - first : HKD_SHARD;
         char *path = shard_path(dir, first / HKD_SHARD);
         if (!path) return hkd_fail(HKD_RESOURCES, "out of memory");
-        status = hkd_exists(path) ? check_shard(path, teacher, r, n) : make_shard(path, teacher, r, first, n);
+        status = make_shard(path, teacher, r, first, n);
         free(path);
     }
     return status;
@@ -167,6 +191,13 @@ static hkd_status open_shard(hkd_trajectories *t, folder *f, const char *path) {
     return status;
 }
 
+/* A run that was killed leaves "000003.safetensors.PID-0.tmp", whole or not: that is no shard. */
+static bool is_shard(const char *name) {
+    static const char end[] = ".safetensors";
+    const size_t length = strlen(name);
+    return length >= sizeof end && !strcmp(name + length - (sizeof end - 1), end);
+}
+
 hkd_status hkd_trajectories_open(hkd_trajectories *out, const char *dir) {
     char **names = NULL;
     size_t count = 0;
@@ -182,7 +213,7 @@ hkd_status hkd_trajectories_open(hkd_trajectories *out, const char *dir) {
     }
     out->context = f;
     for (size_t i = 0; i < count && !status; i++) {
-        char *path = strstr(names[i], ".safetensors") ? hkd_path_join(dir, names[i]) : NULL;
+        char *path = is_shard(names[i]) ? hkd_path_join(dir, names[i]) : NULL;
         if (path) status = open_shard(out, f, path);
         free(path);
     }

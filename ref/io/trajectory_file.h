@@ -2,8 +2,9 @@
  *   states [m, N + 1, C, R R]  (float16 or float32)  the sampler's state at each noise level, from pure noise to the picture
  *   sigma  [N + 1]  (float64)                        the levels, ending in 0
  *   labels [m]  (int64)                              -1 without classes
- * and metadata hkd.trajectories (what made them, as JSON text). Shards are written whole or not at all, so generation can be
- * stopped and taken up again at any time.
+ * and metadata hkd.trajectories (what made them, as JSON text). Generation can be stopped and taken up again at any time, with
+ * the same bytes at the end: the shard being filled is written when it is full or when `cancel` is set; a process that is
+ * killed loses what it had computed of it, at most HKD_SHARD - 1 trajectories. A folder can be made to hold more later.
  */
 #ifndef HKD_TRAJECTORY_FILE_H
 #define HKD_TRAJECTORY_FILE_H
@@ -25,7 +26,8 @@ typedef struct {
     void *progress_self;
 } hkd_trajectory_request;
 
-/* Make what is missing of the folder. An existing shard must be of this request (made_by, sizes, type) and may hold more. */
+/* Make what is missing of the folder. An existing shard must be of this request (made_by, sizes, type) and may hold more, or
+ * less. */
 hkd_status hkd_trajectories_make(const char *dir, const hkd_path_teacher *teacher, const hkd_trajectory_request *request);
 
 /* Open a folder: every shard's header is checked, all must agree. */

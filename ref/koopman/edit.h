@@ -12,18 +12,12 @@
 #ifndef HKD_EDIT_H
 #define HKD_EDIT_H
 
+#include "hkd_insight.h" /* regions */
 #include "spectrum.h"
 
 /* y, z, z_ref [n, d, h, w] of one level; y may be z. ratio in [0, 1]. band[m] is 0 or 1 per mode, region [h, w] in [0, 1];
  * NULL = everywhere. */
 hkd_status hkd_mix(double *y, const double *z, const double *z_ref, int64_t n, const hkd_level *level, double ratio,
                    const unsigned char *band, const double *region);
-
-/* region [h, w], row 0 on top. */
-void hkd_region_triangle(double *region, int64_t h, int64_t w); /* 1 where i/h >= j/w: the lower-left half */
-/* 1 where the centre ((i + 1/2)/h, (j + 1/2)/w) lies in [top, bottom) x [left, right), fractions of the picture. */
-hkd_status hkd_region_rectangle(double *region, int64_t h, int64_t w, double top, double bottom, double left, double right);
-/* The area mean of mask [mh, mw] over each cell of the grid [h, w]; values stay in the range of the mask's. */
-hkd_status hkd_region_resample(double *region, int64_t h, int64_t w, const double *mask, int64_t mh, int64_t mw);
 
 #endif

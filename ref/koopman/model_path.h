@@ -6,6 +6,7 @@
 #ifndef HKD_MODEL_PATH_H
 #define HKD_MODEL_PATH_H
 
+#include "model_inputs.h"
 #include "model_levels.h"
 #include "sampler.h"
 
@@ -16,6 +17,11 @@ hkd_status hkd_model_evolve(double *const *y, const double *const *z, int64_t n,
 /* |y - z|^2 / |z|^2 over all latents that an operator moves: gap [n]. */
 void hkd_model_latent_gap(double *gap, const double *const *y, const double *const *z, int64_t n,
                           const hkd_model_levels *levels);
+
+/* A denoiser's own states at decreasing times (1 noise, 0 its picture): state [count, n, size], by Heun along EDM's grid of
+ * `steps` for the noise levels of m, which goes through them. noise: x at the largest level, labels. */
+hkd_status hkd_teacher_states(double *state, hkd_model *teacher, const hkd_model *m, const hkd_model_input *noise,
+                              const double *times, int64_t count, int64_t steps, const hkd_ticker *ticker);
 
 /* The sampler's states at given levels: state [count, n, size] at `level` [count] (decreasing; 0 = the end), Heun along the
  * union of these levels and `grid` [steps + 1]. x [n, size] is the noise at grid[0], and ends as the picture. */

@@ -17,19 +17,8 @@
 #ifndef HKD_PROPOSITIONS_H
 #define HKD_PROPOSITIONS_H
 
+#include "hkd_insight.h" /* hkd_block_diagonalise, hkd_consistency */
 #include "spectrum.h"
-
-/* p [m, 2 blocks], q [2 blocks, m], alpha, beta [blocks]; room for blocks = m is needed. Complex pairs come first.
- * HKD_CHECK_FAILED when K cannot be diagonalised to working precision (condition of P above 1e6). */
-hkd_status hkd_block_diagonalise(double *p, double *q, double *alpha, double *beta, int64_t *blocks, const double *k,
-                                 int64_t m);
-
-typedef struct {
-    double loss;       /* E|sum_l Delta_l|^2, the image side */
-    double bound;      /* the latent side; loss >= bound always */
-    double rho;        /* the largest |correlation| between two levels' Delta */
-    bool meaningful;   /* rho < 1/(L-1), so that bound > 0 says something */
-} hkd_consistency;
 
 /* delta[l] [n, outputs]; z[l] = E_l(x_t) and w[l] = w_T [n, d, h, w] of every level; eps <= t <= T. The expectation is the
  * mean over the n samples, eta_l the smallest |Delta_l|^2 / |latent change|^2 among them. */

@@ -1,4 +1,5 @@
-#include "trajectory.h"
+/* The shape of a sampling path: how flat it is, how far it turns, how near it is to a rotation (hkd_insight.h). */
+#include "hkd_insight.h"
 
 #include "eigen.h"
 #include "status.h"
@@ -94,4 +95,20 @@ void hkd_rotation_residual(double *residual, double *norm, const double *a, cons
         residual[t] = length > 0 ? sum / length : 0;
         if (norm) norm[t] = length;
     }
+}
+
+hkd_status hkd_trajectory_shape(hkd_path_shape *out, const double *x, int64_t times, int64_t dim) {
+    double *explained = malloc((size_t)(2 * times) * sizeof *explained + 1), *residual = explained + times;
+    *out = (hkd_path_shape){.residual = 0};
+    if (times < 1) return free(explained), hkd_fail(HKD_USAGE, "a path needs at least one state");
+    if (!explained) return hkd_fail(HKD_RESOURCES, "out of memory for a path");
+    const hkd_status status = hkd_trajectory_pca(explained, NULL, 0, x, times, dim);
+    if (!status) {
+        hkd_rotation_residual(residual, NULL, NULL, NULL, x, times, dim);
+        for (int64_t t = 0; t < times; t++) out->residual = fmax(out->residual, residual[t]);
+        for (int64_t k = 0; k < 3; k++) out->explained[k] = explained[k < times ? k : times - 1];
+        out->degrees = hkd_angle(x, x + (times - 1) * dim, dim) * 180 / 3.14159265358979323846;
+    }
+    free(explained);
+    return status;
 }

@@ -72,6 +72,13 @@ int64_t hkd_smaller_pass(int64_t n, bool gradient);
 hkd_status hkd_model_decode_gradient(hkd_model *m, double *const *grad_z, const double *grad_d, const double *const *z,
                                      const hkd_model_input *in);
 
+/* Denoise in->n images in one pass in which every variable keeps its memory, and let someone look at it; call by call, or
+ * (as_run) as the device runs it, chains fused. Variables are those of `p`; weights are the model's. */
+typedef hkd_status hkd_model_look(void *self, const hkd_program *p, const hkd_plan *plan);
+hkd_status hkd_model_run_traced(hkd_model *m, const hkd_model_input *in, bool as_run, hkd_model_look *look, void *self);
+
+/* "z.0", ..., "z.bottleneck": latent i of a network with so many skips, and "evolved.0", ... with that prefix. */
+const char *hkd_latent_name(char *out, size_t size, const char *prefix, int i, int skips);
 /* The operator that moves latent i (in the order of hkd_model_encode): its weight's name, or NULL when it stays as it is. */
 const char *hkd_model_operator(const hkd_config *c, int latent, char *name, size_t size);
 

@@ -12,10 +12,19 @@ double hkd_ema_decay(const hkd_average *a, double batch, double images) {
     return half_life > 0 ? hkd_pow(0.5, batch / half_life) : 0;
 }
 
+/* Room for the squares of the gradients, which leave the device together. */
+static hkd_status allocate_norm(hkd_optimizer *o) {
+    hkd_device *dev = o->weights->dev;
+    const hkd_shape one = hkd_shape_of(2, (int64_t)1, (int64_t)1);
+    const hkd_shape all = hkd_shape_of(2, (int64_t)1, (int64_t)o->weights->count);
+    hkd_status status = hkd_tensor_new(dev, &o->square, &one, HKD_STATE);
+    for (int k = 0; k < 2 && !status; k++) status = hkd_tensor_new(dev, &o->joined[k], &all, HKD_STATE);
+    return status;
+}
+
 static hkd_status allocate(hkd_optimizer *o) {
     hkd_device *dev = o->weights->dev;
-    const hkd_shape one = hkd_shape_of(1, (int64_t)1);
-    hkd_status status = hkd_tensor_new(dev, &o->square, &one, HKD_STATE);
+    hkd_status status = allocate_norm(o);
     for (int i = 0; i < o->weights->count && !status; i++) {
         const hkd_weight *w = &o->weights->item[i];
         if (!w->trained) continue;
@@ -56,26 +65,43 @@ void hkd_optimizer_free(hkd_optimizer *o) {
         if (o->ema && !o->settings.no_average) hkd_tensor_free(dev, &o->ema[i]);
     }
     hkd_tensor_free(dev, &o->square);
+    for (int k = 0; k < 2; k++) hkd_tensor_free(dev, &o->joined[k]);
     free(o->m);
     free(o->v);
     free(o->ema);
     free(o);
 }
 
+/* The first n numbers of a row. */
+static hkd_tensor first_of(const hkd_tensor *row, int64_t n) {
+    return (hkd_tensor){hkd_shape_of(2, (int64_t)1, n), row->buffer};
+}
+
+/* The sum of squares of `grad`, behind the n that are there. */
+static hkd_status add_square(hkd_optimizer *o, const hkd_tensor *grad, int64_t n) {
+    hkd_device *dev = o->weights->dev;
+    const hkd_tensor before = first_of(&o->joined[n % 2], n), after = first_of(&o->joined[(n + 1) % 2], n + 1);
+    const hkd_call square = {.op = hkd_find_op("sum_squares"), .in = {*grad},
+                             .out = {{hkd_shape_of(1, (int64_t)1), o->square.buffer}}};
+    const hkd_call join = {.op = hkd_find_op("concat"), .in = {before, o->square}, .out = {after}};
+    const hkd_status status = hkd_device_forward(dev, &square);
+    return status ? status : hkd_device_forward(dev, &join);
+}
+
 hkd_status hkd_optimizer_gradient_norm(hkd_optimizer *o, double *norm) {
     hkd_device *dev = o->weights->dev;
-    double total = 0;
-    for (int i = 0; i < o->weights->count; i++) {
-        if (!o->weights->item[i].trained) continue;
-        const hkd_call call = {.op = hkd_find_op("sum_squares"), .in = {o->weights->item[i].grad}, .out = {o->square}};
-        double square = 0;
-        hkd_status status = hkd_device_forward(dev, &call);
-        if (!status) status = dev->download(dev, &square, HKD_F64, &o->square);
-        if (status) return status;
-        total += square;
-    }
+    int64_t n = 0;
+    hkd_status status = HKD_OK;
+    for (int i = 0; i < o->weights->count && !status; i++)
+        if (o->weights->item[i].trained) status = add_square(o, &o->weights->item[i].grad, n++);
+    double *square = malloc(((size_t)n + 1) * sizeof *square), total = 0;
+    const hkd_tensor all = first_of(&o->joined[n % 2], n);
+    if (!status && !square) status = hkd_fail(HKD_RESOURCES, "out of memory for the gradient's norm");
+    if (!status && n) status = dev->download(dev, square, HKD_F64, &all);
+    for (int64_t i = 0; i < n && !status; i++) total += square[i];
+    free(square);
     *norm = sqrt(total);
-    return HKD_OK;
+    return status;
 }
 
 static void set(hkd_call *call, const char *name, double value) {

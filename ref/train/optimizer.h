@@ -17,7 +17,7 @@ typedef struct {
     hkd_weights *weights;                    /* not owned */
     hkd_optimizer_settings settings;
     hkd_tensor *m, *v, *ema;                 /* one per weight; buffers NULL for weights that are not trained */
-    hkd_tensor square;                       /* [1], for the gradient's norm */
+    hkd_tensor square, joined[2];            /* [1, 1] and [1, weights], for the gradient's norm */
     int64_t steps;                           /* taken so far */
 } hkd_optimizer;
 

@@ -51,7 +51,10 @@ static hkd_status composites(void) {
         hkd_recording r;
         status = hkd_network_run(&r, k, ref);
         if (!status) status = hkd_network_allowance(&r, k, false);
-        for (int i = 0; !status && i < r.count; i++) add(&h, r.item[i].value, hkd_count(&r.item[i].shape)), add(&h, &r.item[i].bound, 1);
+        for (int i = 0; !status && i < r.count; i++) {
+            add(&h, r.item[i].value, hkd_count(&r.item[i].shape));
+            add(&h, &r.item[i].bound, 1);
+        }
         if (!status) printf("%-22s %3d tensors %016llx\n", hkd_network_name(k), r.count, (unsigned long long)h);
         hkd_recording_free(&r);
     }

@@ -11,4 +11,5 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tgmath.h>
+#undef round /* a member of hkd_sampling has this name */
 #define double long double

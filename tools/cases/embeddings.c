@@ -106,6 +106,8 @@ static const hkd_case precond_noise[] = {
     {"random_tail_33", HKD_RANDOM, "Tail", "kind=0", "sigma 33 uniform:0.01:80"},
     {"random_tail_17", HKD_RANDOM, "Tail", "kind=1", "sigma 17 uniform:0.01:80"},
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "kind=0", "sigma 4 list:1,nan,2,4"},
+    {"hard_vp_subnormal", HKD_ADVERSARIAL, "Subnormal", "kind=1", "sigma 5 list:1e-39,1e-41,3e-45,1e-44,5e-40"},
+    {"hard_iddpm_subnormal", HKD_ADVERSARIAL, "Subnormal", "kind=3", "sigma 3 list:1e-39,3e-45,5e-40"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_precond_noise = {"precond_noise", precond_noise};

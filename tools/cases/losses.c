@@ -104,6 +104,10 @@ static const hkd_case l2_norm_loss[] = {
     {"hard_nan", HKD_ADVERSARIAL, "NonFinite", "", "x 2x3 list:1,2,nan,4,5,6 | y 2x3 int"},
     {"hard_same", HKD_ADVERSARIAL, "Ties", "", "x 2x4 const:3 | y 2x4 const:3"},
     {"hard_huge", HKD_ADVERSARIAL, "Range", "", "x 2x5 normal:1e17 | y 2x5 normal:1e17"},
+    {"hard_small", HKD_ADVERSARIAL, "Range", "", "x 3x5 normal:1e-24 | y 3x5 normal:1e-24"},
+    {"hard_subnormal", HKD_ADVERSARIAL, "Subnormal,Range", "", "x 2x5 tiny | y 2x5 tiny | ^l tiny"},
+    {"hard_least", HKD_ADVERSARIAL, "Subnormal,Range", "",
+     "x 2x3 list:1e-45,0,1e-45,0,-3e-45,0 | y 2x3 const:0 | ^l list:1e-39,-3e-39"},
     {NULL, HKD_EXACT, NULL, NULL, NULL},
 };
 const hkd_case_list hkd_cases_l2_norm_loss = {"l2_norm_loss", l2_norm_loss};
