@@ -1,4 +1,4 @@
-/* Fused rows against the chains that define them, on every instruction set of this processor. */
+/* Fused rows against the chains that define them, on every instruction set of this processor and on OpenCL. */
 #include "cpu.h"
 #include "fused.h"
 #include "plan.h"
@@ -107,9 +107,9 @@ static double *run(const chain_case *c, hkd_device *dev, bool fuse, bool backwar
 
 /* The same sums, then the same steps in the same order: equal bits behind a convolution; a normalisation and sums over pixels
  * may be contracted or dealt out in another way. */
-static void compare(const chain_case *c, const hkd_device_options *options) {
+static void compare(const chain_case *c, const char *device, const hkd_device_options *options) {
     hkd_device *dev = NULL;
-    if (!CHECK(!hkd_device_open_cpu(&dev, options), "%s", hkd_last_error())) return;
+    if (!CHECK(!hkd_device_open(&dev, device, options), "%s", hkd_last_error())) return;
     for (int backward = 0; backward < 2; backward++)
         for (int freeze = 0; freeze + backward < 2; freeze++) {
             int64_t count, same_count;
@@ -151,7 +151,18 @@ void test_fused(void) {
         hkd_device_close(dev);
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
             for (int direct = 0; direct < 2; direct++)
-                compare(&cases[k], &(hkd_device_options){.threads = 2, .direct = direct, .isa = isas[i]});
+                compare(&cases[k], "cpu", &(hkd_device_options){.threads = 2, .direct = direct, .isa = isas[i]});
+    }
+    for (int gpu = 0; gpu < 2; gpu++) {
+        const hkd_device_options options = {.isa = gpu ? "gpu" : "cpu"};
+        hkd_device *dev;
+        if (hkd_device_open(&dev, "opencl", &options)) {
+            test_skip("fused on OpenCL", hkd_last_error());
+            continue;
+        }
+        hkd_device_close(dev);
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+            if (!strcmp(cases[k].row, "group_norm+silu")) compare(&cases[k], "opencl", &options);
     }
     left_alone(&cases[0]), left_alone(&cases[2]), left_alone(&cases[5]);
 }

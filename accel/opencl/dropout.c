@@ -12,7 +12,8 @@ static hkd_status run(hkd_cl *cl, const hkd_tensor *y, const hkd_tensor *x, cons
     const int64_t n = x->shape.dim[0], size = n ? hkd_count(&x->shape) / n : 0;
     if (p[P] == 0) return hkd_cl_scaled(cl, y, x, 1, accumulate);
     const double last = ceil(p[P] * 4294967296.0) - 1; /* the largest word that drops */
-    return hkd_cl_items(cl, "dropout", n * ((size + 3) / 4), hkd_cl_tensor(y), hkd_cl_tensor(x), hkd_cl_int(n),
+    const int64_t each = 4 * cl->width; /* elements of a work-item */
+    return hkd_cl_items(cl, "dropout", n * ((size + each - 1) / each), hkd_cl_tensor(y), hkd_cl_tensor(x), hkd_cl_int(n),
                         hkd_cl_int(size), hkd_cl_real(1 / (1 - p[P])), hkd_cl_word((uint32_t)last),
                         hkd_cl_word((uint32_t)p[SEED_LO]), hkd_cl_word((uint32_t)p[SEED_HI]),
                         hkd_cl_word((uint32_t)p[FIRST_INDEX]), hkd_cl_word((uint32_t)p[DRAW]), hkd_cl_word(HKD_FOR_DROPOUT),

@@ -1,26 +1,44 @@
-// dropout - Philox4x32-10 (ref/core/rng.h), a word per element, compared as an integer.
+// dropout - Philox4x32-10 (ref/core/rng.h), a word per element, compared as an integer. A block of four words serves four
+// neighbours; a work-item makes WIDTH blocks side by side, one in each lane of four vectors.
 
-inline uint4 dropout_words(const uint four, const uint draw, const uint index, const uint purpose, uint key0, uint key1) {
-    uint4 c = (uint4)(four, draw, index, purpose);
+typedef JOIN(uint, WIDTH) uints;
+
+// word[k]: the k-th word of the blocks first, first + 1, ...
+inline void dropout_words(uints word[4], const uint first, const uint draw, const uint index, const uint purpose, uint key0,
+                          uint key1) {
+#if WIDTH == 4
+    word[0] = first + (uints)(0, 1, 2, 3);
+#else
+    word[0] = first + (uints)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#endif
+    word[1] = draw;
+    word[2] = index;
+    word[3] = purpose;
     for (int round = 0; round < 10; round++) {
-        const uint left = 0xD2511F53u, right = 0xCD9E8D57u;
-        c = (uint4)(mul_hi(right, c.s2) ^ c.s1 ^ key0, right * c.s2, mul_hi(left, c.s0) ^ c.s3 ^ key1, left * c.s0);
+        const uints left = 0xD2511F53u, right = 0xCD9E8D57u;
+        const uints a = mul_hi(right, word[2]) ^ word[1] ^ key0, b = mul_hi(left, word[0]) ^ word[3] ^ key1;
+        word[1] = right * word[2];
+        word[3] = left * word[0];
+        word[0] = a;
+        word[2] = b;
         key0 += 0x9E3779B9u;
         key1 += 0xBB67AE85u;
     }
-    return c;
 }
 
-// y [n, size] (+)= s x where the element's word is above `last`, else 0; four neighbours to a work-item, as Philox gives them
+// y [n, size] (+)= s x where the element's word is above `last`, else 0
 kernel void dropout(global float *y, global const float *x, const int n, const int size, const float s, const uint last,
                     const uint key0, const uint key1, const uint first_index, const uint draw, const uint purpose,
                     const int accumulate) {
-    const int fours = (size + 3) / 4, id = get_global_id(0), image = id / fours, four = id - image * fours;
+    const int parts = (size + 4 * WIDTH - 1) / (4 * WIDTH), id = get_global_id(0), image = id / parts;
+    const int first = (id - image * parts) * WIDTH;
     if (image >= n) return;
-    uint word[4];
-    vstore4(dropout_words((uint)four, draw, first_index + (uint)image, purpose, key0, key1), 0, word);
-    for (int k = 0; k < min(4, size - 4 * four); k++) {
-        const int i = image * size + 4 * four + k;
-        put(word[k] > last ? s * x[i] : 0.0f, y, i, accumulate);
+    uints word[4];
+    uint of[4][WIDTH];
+    dropout_words(word, (uint)first, draw, first_index + (uint)image, purpose, key0, key1);
+    for (int k = 0; k < 4; k++) JOIN(vstore, WIDTH)(word[k], 0, of[k]);
+    for (int k = 0; k < min(4 * WIDTH, size - 4 * first); k++) {
+        const int i = image * size + 4 * first + k;
+        put(of[k % 4][k / 4] > last ? s * x[i] : 0.0f, y, i, accumulate);
     }
 }

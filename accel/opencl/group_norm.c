@@ -1,7 +1,7 @@
-/* group_norm on OpenCL. */
+/* group_norm on OpenCL, and the row that fuses silu. */
 #include "opencl.h"
 
-extern const hkd_op hkd_op_group_norm;
+extern const hkd_op hkd_op_group_norm, hkd_op_group_norm_silu;
 
 enum { X, GAMMA, BETA };
 enum { GROUPS, EPS };
@@ -28,7 +28,7 @@ static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     return hkd_cl_rows(cl, "group_norm", d.n * d.groups, 3 * d.channels * d.area,
                        hkd_cl_tensor(&call->out[0]), hkd_cl_tensor(&call->in[X]), hkd_cl_tensor(&call->in[GAMMA]),
                        hkd_cl_tensor(&call->in[BETA]), hkd_cl_int(d.channels), hkd_cl_int(d.area), hkd_cl_int(d.groups),
-                       hkd_cl_real(call->p[EPS]));
+                       hkd_cl_real(call->p[EPS]), hkd_cl_int(call->op == &hkd_op_group_norm_silu));
 }
 
 static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
@@ -37,8 +37,9 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
     hkd_status status = hkd_cl_rows(cl, "group_norm_grad", d.n * d.groups, 4 * d.channels * d.area,
                                     hkd_cl_tensor(&call->grad[X]), hkd_cl_memory(to_gamma), hkd_cl_memory(to_beta),
                                     hkd_cl_tensor(&call->up[0]), hkd_cl_tensor(&call->in[X]),
-                                    hkd_cl_tensor(&call->in[GAMMA]), hkd_cl_int(d.channels), hkd_cl_int(d.area),
-                                    hkd_cl_int(d.groups), hkd_cl_real(call->p[EPS]), hkd_cl_int(call->accumulate[X]));
+                                    hkd_cl_tensor(&call->in[GAMMA]), hkd_cl_tensor(&call->in[BETA]),
+                                    hkd_cl_int(d.channels), hkd_cl_int(d.area), hkd_cl_int(d.groups), hkd_cl_real(call->p[EPS]),
+                                    hkd_cl_int(call->op == &hkd_op_group_norm_silu), hkd_cl_int(call->accumulate[X]));
     if (!status && call->grad[GAMMA].buffer)
         status = hkd_cl_fold(cl, call->grad[GAMMA].buffer, to_gamma, d.n, d.c, HKD_CL_GROUP, call->accumulate[GAMMA]);
     if (!status && call->grad[BETA].buffer)
@@ -47,3 +48,5 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
 }
 
 const hkd_cl_op hkd_cl_group_norm = {.op = &hkd_op_group_norm, .scratch = scratch, .forward = forward, .backward = backward};
+const hkd_cl_op hkd_cl_group_norm_silu = {
+    .op = &hkd_op_group_norm_silu, .scratch = scratch, .forward = forward, .backward = backward};

@@ -11,6 +11,7 @@ extern const hkd_cl_op hkd_cl_avg_pool2d;
 extern const hkd_cl_op hkd_cl_resize_bilinear;
 /* normalisation */
 extern const hkd_cl_op hkd_cl_group_norm;
+extern const hkd_cl_op hkd_cl_group_norm_silu;
 extern const hkd_cl_op hkd_cl_batch_norm;
 extern const hkd_cl_op hkd_cl_channel_norm;
 /* activations and attention */
@@ -58,6 +59,7 @@ const hkd_cl_op *const hkd_cl_table[] = {
     &hkd_cl_resize_bilinear,
     /* normalisation */
     &hkd_cl_group_norm,
+    &hkd_cl_group_norm_silu,
     &hkd_cl_batch_norm,
     &hkd_cl_channel_norm,
     /* activations and attention */
