@@ -2,12 +2,11 @@
  *
  * dw and db are summed over canonical groups of HKD_GROUP images, the groups added in order. */
 #include "cpu.h"
-#include "vector.h"
 
 extern const hkd_op hkd_op_linear;
 
 enum { X, W, B };
-enum { BLOCK = 64, OUTS = 4, IMAGES = HKD_VECTOR_BYTES == 64 ? 4 : 2 }; /* what fits 32 or 16 vector registers */
+enum { LANES = 16, BLOCK = 64 };
 
 typedef struct {
     int64_t n, in, out;
@@ -18,31 +17,15 @@ static dims dims_of(const hkd_call *call) {
     return (dims){call->in[X].shape.dim[0], w[1], w[0]};
 }
 
-/* y for `outs` outputs from o on and `images` images from n on, both constants where this is inlined: the sums stay in
- * registers, a vector each, so that a row of w or x is loaded once for several of the other. A sum is the same in any block. */
-HKD_INLINE void block(float *y, const float *w, const float *x, const float *b, const dims *d, int64_t o, int64_t n,
-                      const int outs, const int images) {
-    hkd_vec sum[OUTS][IMAGES];
-    HKD_UNROLL
-    for (int r = 0; r < outs; r++)
-        for (int c = 0; c < images; c++) sum[r][c] = (hkd_vec){0};
-    for (int64_t i = 0; i < d->in; i += HKD_V) {
-        hkd_vec xs[IMAGES];
-        for (int c = 0; c < images; c++) xs[c] = hkd_load_up_to(x + (n + c) * d->in + i, d->in - i);
-        HKD_UNROLL
-        for (int r = 0; r < outs; r++) {
-            const hkd_vec ws = hkd_load_up_to(w + (o + r) * d->in + i, d->in - i);
-            for (int c = 0; c < images; c++) sum[r][c] += ws * xs[c];
-        }
-    }
-    for (int r = 0; r < outs; r++)
-        for (int c = 0; c < images; c++) {
-            float lane[HKD_V];
-            hkd_store(lane, sum[r][c]);
-            for (int half = HKD_V / 2; half; half /= 2)
-                for (int k = 0; k < half; k++) lane[k] += lane[k + half];
-            y[(n + c) * d->out + o + r] = (b ? b[o + r] : 0) + lane[0];
-        }
+static float dot(const float *a, const float *b, int64_t count) {
+    float lane[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (int k = 0; k < LANES; k++) lane[k] += a[i + k] * b[i + k];
+    for (int k = 0; i + k < count; k++) lane[k] += a[i + k] * b[i + k];
+    for (int half = LANES / 2; half; half /= 2)
+        for (int k = 0; k < half; k++) lane[k] += lane[k + half];
+    return lane[0];
 }
 
 static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
@@ -51,14 +34,9 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     float *y = hkd_cpu_data(&call->out[0]);
     (void)cpu;
     #pragma omp parallel for num_threads(cpu->threads) if (d.n * d.in * d.out > HKD_FEW_PRODUCTS)
-    for (int64_t o = 0; o < d.out; o += OUTS) {
-        const bool whole = o + OUTS <= d.out;
-        int64_t n = 0;
-        for (; whole && n + IMAGES <= d.n; n += IMAGES) block(y, w, x, b, &d, o, n, OUTS, IMAGES);
-        for (; whole && n < d.n; n++) block(y, w, x, b, &d, o, n, OUTS, 1);
-        for (int64_t last = o; !whole && last < d.out; last++)
-            for (n = 0; n < d.n; n++) block(y, w, x, b, &d, last, n, 1, 1);
-    }
+    for (int64_t o = 0; o < d.out; o++)
+        for (int64_t n = 0; n < d.n; n++)
+            y[n * d.out + o] = (b ? b[o] : 0) + dot(w + o * d.in, x + n * d.in, d.in);
     return HKD_OK;
 }
 
