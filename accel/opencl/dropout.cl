@@ -37,8 +37,9 @@ kernel void dropout(global float *y, global const float *x, const int n, const i
     uint of[4][WIDTH];
     dropout_words(word, (uint)first, draw, first_index + (uint)image, purpose, key0, key1);
     for (int k = 0; k < 4; k++) JOIN(vstore, WIDTH)(word[k], 0, of[k]);
-    for (int k = 0; k < min(4 * WIDTH, size - 4 * first); k++) {
-        const int i = image * size + 4 * first + k;
-        put(of[k % 4][k / 4] > last ? s * x[i] : 0.0f, y, i, accumulate);
+    #pragma unroll
+    for (int k = 0; k < 4 * WIDTH; k++) { // all indices of `of` are constants: it stays in registers
+        const int i = 4 * first + k, at = image * size + i;
+        if (i < size) put(of[k % 4][k / 4] > last ? s * x[at] : 0.0f, y, at, accumulate);
     }
 }
