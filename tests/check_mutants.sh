@@ -49,14 +49,14 @@ build_with() {
     for f in $(sed -n 's|^+++ b/accel/\([a-z0-9_/]*\.[a-z]*\).*|\1|p' "$1"); do
         name=${f##*/}
         case $f in
-            *.cl)
+            *.cl | *.clh)
                 sources=$(cd "$work" && echo accel/opencl/*.clh accel/opencl/*.cl | sed 's|accel/opencl/common.cl||')
                 # shellcheck disable=SC2086
                 (cd "$work" && "$here/$build/bin2c" hkd_cl_source accel/opencl/common.cl accel/opencl/contract.h \
                     accel/opencl/pool_shape.h $sources >kernels.c && "$here/$build/bin2c" hkd_cl_contract_source \
                     accel/opencl/common.cl accel/opencl/contract.h accel/opencl/contract.cl >>kernels.c) && compiled "$work/kernels.o" "$work/kernels.c" ||
                     { say "$1" "does not compile"; return 1; }
-                objects=$work/kernels.o ops="$ops ${name%.cl}"; continue ;;
+                objects=$work/kernels.o ops="$ops ${name%.cl*}"; continue ;;
             *.h) sources=$(cd "$work/accel/cpu" && grep -l "\"$name\"" ./*.c) ;;
             *) sources=$name ;;
         esac

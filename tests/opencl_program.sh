@@ -48,11 +48,11 @@ if ! "$hkd" devices | grep -q 'Portable Computing Language'; then skipped=$((ski
 else
     narrow --mult 1,1,1,1 --out "$work/small.safetensors"
     ends 0 0 "a network"
-    sample="sample $pocl --model $work/small.safetensors --sampler euler --steps 1 --seeds 0-1407 --batch 1408"
+    sample="sample $pocl --model $work/small.safetensors --sampler euler --steps 1 --seeds 0-2047 --batch 2048"
     "$hkd" $sample --out "$work/whole.safetensors" > "$work/out" 2> "$work/err"
-    ends 0 any "with all memory" "passes of 1408 images"
+    ends 0 any "with all memory" "passes of 2048 images"
     POCL_MEMORY_LIMIT=1 "$hkd" $sample --out "$work/split.safetensors" > "$work/out" 2> "$work/err"
-    ends 0 any "with 1 GiB" "passes of 1408 images" "in one piece: passes of 704 images"
+    ends 0 any "with 1 GiB" "passes of 2048 images" "in one piece: passes of 1024 images"
     if cmp "$work/whole.safetensors" "$work/split.safetensors"; then ok "split or not, the same bytes"
     else bad "a split batch gives other bytes"; fi
     rm -f "$work/whole.safetensors" "$work/split.safetensors"
