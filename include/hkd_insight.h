@@ -169,6 +169,34 @@ typedef struct {
 hkd_status hkd_insight_consistency(hkd_consistency *out, hkd_insight *in, hkd_model *teacher, uint64_t first_seed,
                                    int64_t steps);
 
+/* How much of a spectrum is arbitrary (ref/train/refit.h): the teacher distilled anew from one start, with operators that are
+ * trained, frozen at random values, frozen at 0. */
+enum { HKD_REFIT_TRAINED, HKD_REFIT_RANDOM, HKD_REFIT_ZERO, HKD_REFIT_KINDS, HKD_REFIT_CHECKS = 4, HKD_REFIT_RUNS = 16 };
+
+typedef struct {
+    int64_t images;              /* of a run; whole batches of 16 are taken */
+    int64_t runs;                /* of each kind, 1 .. HKD_REFIT_RUNS: with the data in another order */
+    int64_t trajectories, steps; /* to learn from, by Heun; 64 more are kept for the losses */
+    double lr;
+    double size;                 /* standard deviation of the random operators; below 0: as large as the model's */
+    /* Told how much is done of `what` ("trajectories", then "refit"); any status but HKD_OK ends the refit. NULL: nobody. */
+    hkd_status (*progress)(void *self, const char *what, int64_t done, int64_t all);
+    void *self;
+} hkd_refit_settings;
+
+typedef struct {
+    double end, path; /* mean square error: from noise, and the mean over the later states of the trajectories */
+} hkd_refit_loss;
+
+typedef struct {
+    double size;                                             /* of the random operators */
+    hkd_refit_loss before;                                   /* of the start, A = 0 */
+    hkd_refit_loss after[HKD_REFIT_KINDS][HKD_REFIT_RUNS][HKD_REFIT_CHECKS]; /* at every quarter of a run */
+    double with_model, among_runs; /* correlation of alpha, place by place: model with trained runs; these in pairs (1: 0) */
+} hkd_refit;
+/* The start are the teacher's weights: a denoiser of the model's pictures and classes. */
+hkd_status hkd_insight_refit(hkd_refit *out, hkd_insight *in, hkd_model *teacher, const hkd_refit_settings *s);
+
 /* How the same numbers (the alphas of all modes, the pixels of all seeds) scatter over models that were trained alike. */
 typedef struct {
     double over_models; /* root mean square over places of the standard deviation over models */

@@ -153,6 +153,31 @@ static void restoration(const stage *s) {
     CHECK(hkd_insight_restore(s->in, d, s->x, &known, others, N, 0) == HKD_USAGE, "no step is accepted");
 }
 
+/* Kinds start from the teacher with A = 0: a rate of 0 leaves trained and zero there, and random ones elsewhere. Who is told of
+ * the progress may end it. Catches a kind that starts from other weights, and a size that is not used. */
+static hkd_status stop_at_refit(void *self, const char *what, int64_t done, int64_t all) {
+    (void)self, (void)done, (void)all;
+    return strcmp(what, "refit") ? HKD_OK : HKD_RESOURCES;
+}
+
+static void refit(const stage *s) {
+    static hkd_refit r;
+    hkd_refit_settings how = {.images = 16, .runs = 1, .trajectories = 16, .steps = 3, .lr = 0, .size = 0.5};
+    if (!CHECK(!hkd_insight_refit(&r, s->in, s->teacher, &how), "%s", hkd_last_error())) return;
+    const hkd_refit_loss *trained = &r.after[HKD_REFIT_TRAINED][0][HKD_REFIT_CHECKS - 1];
+    const hkd_refit_loss *zero = &r.after[HKD_REFIT_ZERO][0][HKD_REFIT_CHECKS - 1];
+    const hkd_refit_loss *random = &r.after[HKD_REFIT_RANDOM][0][HKD_REFIT_CHECKS - 1];
+    CHECK(r.size == 0.5 && r.before.end > 0 && r.before.path > 0, "size %g, start %g, %g", r.size, r.before.end, r.before.path);
+    CHECK(trained->end == r.before.end && zero->end == r.before.end && zero->path == r.before.path,
+          "%s: a rate of 0 trained something: %g, %g, start %g", s->name, trained->end, zero->end, r.before.end);
+    CHECK(random->end != r.before.end, "%s: random operators are those of A = 0", s->name);
+    how.progress = stop_at_refit;
+    CHECK(hkd_insight_refit(&r, s->in, s->teacher, &how) == HKD_RESOURCES, "the refit was not ended");
+    how.runs = 0;
+    CHECK(hkd_insight_refit(&r, s->in, s->teacher, &how) == HKD_USAGE, "no run");
+    CHECK(hkd_insight_refit(&r, s->in, s->m, &how) == HKD_USAGE, "an HKD model teaches");
+}
+
 static void on(const char *device, const char *model, const char *teacher) {
     static stage s;
     hkd_device *dev;
@@ -170,6 +195,7 @@ static void on(const char *device, const char *model, const char *teacher) {
         edits(&s);
         restoration(&s);
         consistency(&s);
+        refit(&s);
     }
     hkd_insight_free(s.in);
     hkd_model_free(s.m);

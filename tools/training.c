@@ -2,7 +2,6 @@
 
 #include "cli.h"
 #include "os.h"
-#include "rng.h"
 #include "sha256.h"
 #include "sides.h"
 #include "status.h"
@@ -186,30 +185,6 @@ hkd_status training_plot(const char *csv, const char *svg, const char *title) {
     if (status) return status;
     hkd_svg_plot(d.out, &plot);
     return hkd_draft_save(&d, svg);
-}
-
-/* ---- operators that are not trained ---- */
-
-hkd_status training_draw_operators(hkd_model *m, double size, uint64_t seed) {
-    hkd_status status = HKD_OK;
-    for (int i = 0; i < m->weights->count && !status; i++) {
-        hkd_weight *w = &m->weights->item[i];
-        if (strncmp(w->name, "koopman.", 8)) continue;
-        const int64_t count = hkd_count(&w->value.shape);
-        const hkd_stream stream = {.seed = seed, .purpose = HKD_FOR_WEIGHTS, .draw = (uint32_t)i};
-        double *a = malloc((size_t)count * sizeof *a + 1);
-        if (!a) return hkd_fail(HKD_RESOURCES, "out of memory for %s", w->name);
-        hkd_random_normals(a, 0, count, &stream);
-        for (int64_t k = 0; k < count; k++) a[k] = (float)(size * a[k]);
-        status = m->dev->upload(m->dev, &w->value, a, HKD_F64);
-        free(a);
-    }
-    return status;
-}
-
-void training_freeze_operators(hkd_model *m) {
-    for (int i = 0; i < m->weights->count; i++)
-        if (!strncmp(m->weights->item[i].name, "koopman.", 8)) m->weights->item[i].trained = false;
 }
 
 /* ---- pictures ---- */

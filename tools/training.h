@@ -24,10 +24,6 @@ hkd_status training_run_to_end(const training_run *run);
 /* The log as a plot. */
 hkd_status training_plot(const char *csv, const char *svg, const char *title);
 
-/* Every operator value from N(0, size^2), the same for the same seed; size 0: A = 0. */
-hkd_status training_draw_operators(hkd_model *m, double size, uint64_t seed);
-void training_freeze_operators(hkd_model *m); /* once the trainer is made: they stay as they are */
-
 /* Up to `most` pictures of a data set (0: all), held in memory. */
 typedef struct {
     hkd_images images;

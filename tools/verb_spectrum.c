@@ -7,7 +7,7 @@
 #include "model_levels.h"
 #include "os.h"
 #include "plots.h"
-#include "refit.h"
+#include "spectrum_refit.h"
 #include "status.h"
 #include "svg.h"
 

@@ -1,6 +1,7 @@
 /* hkd train - train a denoiser (EDM's objective) or distil one into a one-step HKD model. */
 #include "cost.h"
 #include "files.h"
+#include "refit.h"
 #include "train_start.h"
 
 #include <stdio.h>
@@ -82,7 +83,7 @@ static hkd_status draw_operators(train_job *j) {
     double size = 0;
     hkd_status status = hkd_arg_real(&size, j->args, "freeze-operators", 0, 100);
     if (!status) status = whole(&seed, j, "seed", 0, INT64_MAX);
-    return status ? status : training_draw_operators(j->model, size, (uint64_t)seed);
+    return status ? status : hkd_draw_operators(j->model, size, (uint64_t)seed);
 }
 
 static hkd_status train(train_job *j) {
@@ -97,7 +98,7 @@ static hkd_status train(train_job *j) {
     if (!status) status = hkd_fit_batch(j->args, j->model, samples, &j->settings.micro_batch, true);
     if (!status) status = hkd_trainer_new(&j->trainer, j->model, &j->settings);
     if (status) return status;
-    if (hkd_given(j->args, "freeze-operators")) training_freeze_operators(j->model);
+    if (hkd_given(j->args, "freeze-operators")) hkd_freeze_operators(j->model);
     snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", out);
     const bool resume = hkd_given(j->args, "resume") && hkd_exists(checkpoint);
     if (!j->settings.hkd || j->model->config.hierarchy == HKD_HIERARCHY_NONE) every = 0;

@@ -7,6 +7,7 @@
 #include "model_path.h"
 #include "paths.h"
 #include "polarity.h"
+#include "refit.h"
 #include "restore.h"
 #include "sides.h"
 #include "status.h"
@@ -260,4 +261,12 @@ hkd_status hkd_insight_consistency(hkd_consistency *out, hkd_insight *in, hkd_mo
     status = hkd_train_sides(out, in->m, &paths);
     hkd_paths_live_free(&paths);
     return status;
+}
+
+/* ---- identifiability ---- */
+
+hkd_status hkd_insight_refit(hkd_refit *out, hkd_insight *in, hkd_model *teacher, const hkd_refit_settings *s) {
+    const hkd_path_teacher by = {.model = teacher, .config = &in->m->config};
+    const hkd_status status = check_teacher(in, teacher, s->steps);
+    return status ? status : hkd_refit_run(out, in->m, teacher, &by, s);
 }

@@ -1,6 +1,6 @@
-/* refit.h - how much of a spectrum is the model's, and how much is arbitrary? hkd spectrum --refit. */
-#ifndef HKD_REFIT_H
-#define HKD_REFIT_H
+/* spectrum_refit.h - how much of a spectrum is the model's, and how much is arbitrary? hkd spectrum --refit. */
+#ifndef HKD_SPECTRUM_REFIT_H
+#define HKD_SPECTRUM_REFIT_H
 
 #include "cli.h"
 #include "model.h"
