@@ -91,22 +91,15 @@ static hkd_status of_operator(hkd_scatter *out, const job *j, int64_t k) {
     return hkd_scatter_over_models(out, x, j->models, hkd_mode_count(&j->levels.level[k]));
 }
 
-/* All alphas: the operators' own arrays are alpha and beta in turn, so alphas are gathered first. */
 static hkd_status of_all(hkd_scatter *out, const job *j) {
     double *alpha[MOST] = {NULL};
-    int64_t count = 0;
     hkd_status status = HKD_OK;
     for (int64_t i = 0; i < j->models && !status; i++) {
         alpha[i] = malloc((size_t)j->total * sizeof(double) + 1);
-        if (!alpha[i]) status = hkd_fail(HKD_RESOURCES, "out of memory");
-        count = 0;
-        for (int64_t k = 0; k < j->levels.count && !status; k++) {
-            if (j->levels.first[k] != k) continue;
-            const int64_t modes = hkd_mode_count(&j->levels.level[k]);
-            memcpy(alpha[i] + count, j->values[i] + (j->levels.level[k].a - j->levels.values), (size_t)modes * sizeof(double));
-            count += modes;
-        }
+        if (alpha[i]) hkd_model_alphas(alpha[i], &j->levels, j->values[i]);
+        else status = hkd_fail(HKD_RESOURCES, "out of memory");
     }
+    const int64_t count = hkd_model_alphas(NULL, &j->levels, NULL);
     if (!status) status = hkd_scatter_over_models(out, (const double *const *)alpha, j->models, count);
     for (int64_t i = 0; i < j->models; i++) free(alpha[i]);
     return status;
@@ -159,8 +152,7 @@ hkd_status hkd_run_alike(hkd_model *model, const hkd_args *a) {
     hkd_status status = hkd_arg_int(&j->n, a, "pictures", 1, 4096);
     if (!status) status = read_names(j);
     if (!status) status = hkd_model_levels_read(&j->levels, model);
-    for (int64_t k = 0; k < j->levels.count; k++)
-        j->total += j->levels.first[k] == k ? 2 * hkd_mode_count(&j->levels.level[k]) : 0;
+    j->total = 2 * hkd_model_alphas(NULL, &j->levels, NULL);
     hkd_progress_begin(&j->bar, "models", "model", j->models, hkd_given(a, "quiet"));
     if (!status) status = collect_all(j);
     hkd_progress_end(&j->bar);

@@ -47,3 +47,14 @@ void hkd_model_levels_free(hkd_model_levels *l) {
     l->values = NULL;
     l->count = 0;
 }
+
+int64_t hkd_model_alphas(double *alpha, const hkd_model_levels *l, const double *values) {
+    int64_t count = 0;
+    for (int64_t k = 0; k < l->count; k++) {
+        if (l->first[k] != k) continue;
+        const int64_t modes = hkd_mode_count(&l->level[k]); /* an operator's array is its alphas, then its betas */
+        if (alpha) memcpy(alpha + count, values + (l->level[k].a - l->values), (size_t)modes * sizeof *alpha);
+        count += modes;
+    }
+    return count;
+}

@@ -19,4 +19,8 @@ typedef struct {
 hkd_status hkd_model_levels_read(hkd_model_levels *out, const hkd_model *m);
 void hkd_model_levels_free(hkd_model_levels *l);
 
+/* alpha = the alphas of all modes behind each other, shared ones once, out of `values` laid out as l->values (those of another
+ * model of the same shapes, say); NULL: only counted. Their number. */
+int64_t hkd_model_alphas(double *alpha, const hkd_model_levels *l, const double *values);
+
 #endif

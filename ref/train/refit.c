@@ -134,23 +134,17 @@ static hkd_status evaluate(hkd_refit_loss *out, job *j, hkd_model *m) {
     return status;
 }
 
-/* All alphas behind each other, shared ones once. */
-static hkd_status alphas(double **out, int64_t *count, double *spread, const hkd_model *m) {
-    static hkd_model_levels l;
+/* The alphas of a model, and (or NULL) the root mean square of all its values. */
+static hkd_status alphas(double **out, int64_t *count, double *size, const hkd_model *m) {
+    hkd_model_levels l;
     const hkd_status status = hkd_model_levels_read(&l, m);
-    int64_t at = 0, all = 0;
     double square = 0;
     if (status) return status;
-    for (int64_t k = 0; k < l.count; k++) all += l.first[k] == k ? hkd_mode_count(&l.level[k]) : 0;
-    *out = malloc((size_t)all * sizeof **out + 1);
-    for (int64_t k = 0; k < l.count && *out; k++)
-        for (int64_t m2 = 0; l.first[k] == k && m2 < hkd_mode_count(&l.level[k]); m2++) {
-            const hkd_mode mode = hkd_mode_at(l.level, k, m2);
-            (*out)[at++] = mode.alpha;
-            square += (mode.alpha * mode.alpha + mode.beta * mode.beta) / (double)(2 * all);
-        }
-    *count = all;
-    if (spread) *spread = sqrt(square);
+    *count = hkd_model_alphas(NULL, &l, NULL);
+    *out = malloc((size_t)*count * sizeof **out + 1);
+    if (*out) hkd_model_alphas(*out, &l, l.values);
+    for (int64_t i = 0; i < 2 * *count; i++) square += l.values[i] * l.values[i] / (double)(2 * *count);
+    if (size) *size = sqrt(square);
     hkd_model_levels_free(&l);
     return *out ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for the spectrum");
 }
@@ -188,26 +182,25 @@ static hkd_status run_kind(job *j, int kind, int64_t run) {
     return status;
 }
 
-static double correlation(const double *a, const double *b, int64_t n) {
-    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
-    for (int64_t i = 0; i < n; i++) ma += a[i] / (double)n, mb += b[i] / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        ab += (a[i] - ma) * (b[i] - mb);
-        aa += (a[i] - ma) * (a[i] - ma);
-        bb += (b[i] - mb) * (b[i] - mb);
-    }
-    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+/* Adds a share of the correlation of two spectra; nothing where one does not vary. */
+static hkd_status correlate(double *sum, const double *a, const double *b, int64_t count, double share) {
+    const double *const pair[2] = {a, b};
+    hkd_scatter s;
+    const hkd_status status = hkd_scatter_over_models(&s, pair, 2, count);
+    if (!status && isfinite(s.correlation)) *sum += share * s.correlation;
+    return status;
 }
 
 /* Means over pairs: of the model with each run, and of the runs among each other (0 for a single one). */
-static void agree(const job *j) {
-    const int64_t runs = j->s->runs;
-    const double n = (double)runs, pairs = n * (n - 1) / 2;
-    j->out->with_model = j->out->among_runs = 0;
-    for (int64_t k = 1; k <= runs; k++) {
-        j->out->with_model += correlation(j->learnt[0], j->learnt[k], j->modes) / n;
-        for (int64_t i = 1; i < k; i++) j->out->among_runs += correlation(j->learnt[i], j->learnt[k], j->modes) / pairs;
+static hkd_status agree(const job *j) {
+    const double n = (double)j->s->runs, pairs = n * (n - 1) / 2;
+    hkd_status status = HKD_OK;
+    for (int64_t k = 1; k <= j->s->runs; k++) {
+        if (!status) status = correlate(&j->out->with_model, j->learnt[0], j->learnt[k], j->modes, 1 / n);
+        for (int64_t i = 1; i < k && !status; i++)
+            status = correlate(&j->out->among_runs, j->learnt[i], j->learnt[k], j->modes, 1 / pairs);
     }
+    return status;
 }
 
 static hkd_status check(const hkd_refit_settings *s) {
@@ -230,7 +223,7 @@ hkd_status hkd_refit_run(hkd_refit *out, hkd_model *model, const hkd_model *star
     if (!status) status = make_paths(&j);
     for (int64_t run = 0; run < s->runs; run++)
         for (int kind = 0; kind < HKD_REFIT_KINDS && !status; kind++) status = run_kind(&j, kind, run);
-    if (!status) agree(&j);
+    if (!status) status = agree(&j);
     for (int k = 0; k <= HKD_REFIT_RUNS; k++) free(j.learnt[k]);
     free(j.states);
     free(j.labels);
