@@ -83,7 +83,7 @@ static hkd_status record_gradients(hkd_recording *out, const hkd_weights *w) {
 static hkd_status step(hkd_recording *out, const hkd_program *p, hkd_plan *plan, hkd_optimizer *o) {
     hkd_weights *w = o->weights;
     hkd_status status = hkd_plan_forward(plan);
-    if (!status) status = hkd_record_program(out, p, plan, w);
+    if (!status) status = hkd_record_program(out, p, plan, w->dev);
     if (!status)
         status = hkd_record_tensor(out, "grad_loss", true, w->dev, hkd_plan_grad(plan, hkd_find_var(p, "loss")));
     if (!status) status = record_state(out, o, "", false);

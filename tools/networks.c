@@ -178,7 +178,7 @@ static hkd_status run_program(hkd_recording *out, const hkd_config *c, const com
         if (t) status = fill_input(dev, t, c, k, p->var[v].name);
     }
     if (!status) status = hkd_plan_forward(plan);
-    if (!status) status = hkd_record_program(out, p, plan, w);
+    if (!status) status = hkd_record_program(out, p, plan, w->dev);
     if (!status && seed != HKD_NO_VAR) status = run_backward(out, k, p, plan, w, seed);
     hkd_plan_free(plan);
     hkd_weights_free(w);

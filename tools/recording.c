@@ -30,7 +30,7 @@ hkd_status hkd_record_tensor(hkd_recording *r, const char *name, bool given, hkd
     return t ? dev->download(dev, t->value, HKD_F64, from) : hkd_fail(HKD_RESOURCES, "out of memory for a recording");
 }
 
-hkd_status hkd_record_program(hkd_recording *r, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w) {
+hkd_status hkd_record_program(hkd_recording *r, const hkd_program *p, const hkd_plan *plan, hkd_device *dev) {
     hkd_status status = HKD_OK;
     r->name = calloc((size_t)p->n_vars + 1, sizeof *r->name);
     r->call = calloc((size_t)p->n_calls + 1, sizeof *r->call);
@@ -38,10 +38,9 @@ hkd_status hkd_record_program(hkd_recording *r, const hkd_program *p, const hkd_
     memcpy(r->call, p->call, (size_t)p->n_calls * sizeof *r->call);
     r->calls = p->n_calls;
     for (int v = 0; !status && v < p->n_vars; v++) {
-        const hkd_weight *weight = p->var[v].kind == HKD_VAR_WEIGHT ? hkd_weights_find(w, p->var[v].name) : NULL;
-        const hkd_tensor *t = weight ? &weight->value : hkd_plan_tensor(plan, v);
+        const hkd_tensor *t = hkd_plan_tensor(plan, v);
         hkd_var_name(r->name[v], sizeof r->name[v], p, v);
-        if (t) status = hkd_record_tensor(r, r->name[v], p->var[v].kind != HKD_VAR_RESULT, w->dev, t);
+        if (t) status = hkd_record_tensor(r, r->name[v], p->var[v].kind != HKD_VAR_RESULT, dev, t);
     }
     return status;
 }

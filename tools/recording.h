@@ -21,7 +21,7 @@ typedef struct {
     int count;
     hkd_program_call *call; /* of the program, in order; samples have none */
     int calls;
-    char (*name)[96];       /* of the program's variables, which the calls speak of */
+    char (*name)[HKD_VAR_NAME]; /* of the program's variables, which the calls speak of */
 } hkd_recording;
 
 /* Room for one more tensor, zeros so far; NULL: out of memory. */
@@ -30,7 +30,7 @@ hkd_recorded *hkd_recording_append(hkd_recording *r, const char *name, bool give
 hkd_status hkd_record_values(hkd_recording *r, const char *name, bool given, const hkd_shape *shape, const double *values);
 hkd_status hkd_record_tensor(hkd_recording *r, const char *name, bool given, hkd_device *dev, const hkd_tensor *t);
 /* Every variable of a traced program, and its calls. */
-hkd_status hkd_record_program(hkd_recording *r, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w);
+hkd_status hkd_record_program(hkd_recording *r, const hkd_program *p, const hkd_plan *plan, hkd_device *dev);
 
 const hkd_recorded *hkd_recording_find(const hkd_recording *r, const char *name); /* NULL: none */
 double hkd_relative_error(const double *a, const double *b, int64_t n); /* max|a - b| / max|b|; NaN counts as infinite */

@@ -42,7 +42,7 @@ static hkd_status fetch(void *to, const hkd_saved *s) {
     return from->dev->download(from->dev, to, s->as, from->tensor);
 }
 
-hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w, hkd_device *dev) {
+hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan *plan, hkd_device *dev) {
     const size_t n = (size_t)p->n_vars;
     char(*name)[HKD_VAR_NAME] = calloc(n + 1, sizeof *name), *calls = NULL;
     hkd_saved *saved = calloc(n + 1, sizeof *saved);
@@ -52,9 +52,8 @@ hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan
     if (name) calls = hkd_trace_calls(p->call, p->n_calls, name);
     hkd_status status = calls && saved && from ? HKD_OK : hkd_fail(HKD_RESOURCES, "out of memory for the trace");
     for (int v = 0; !status && v < p->n_vars; v++) {
-        const hkd_weight *weight = p->var[v].kind == HKD_VAR_WEIGHT ? hkd_weights_find(w, p->var[v].name) : NULL;
         const bool doubles = !strcmp(dev->kind, "ref");
-        from[count] = (source){dev, weight ? &weight->value : hkd_plan_tensor(plan, v)};
+        from[count] = (source){dev, hkd_plan_tensor(plan, v)};
         if (!from[count].tensor) continue;
         saved[count] = (hkd_saved){.name = name[v], .type = doubles ? HKD_DOUBLE : HKD_FLOAT, .shape = p->var[v].shape,
                                    .as = doubles ? HKD_F64 : HKD_F32, .fetch = fetch, .context = &from[count]};

@@ -28,7 +28,7 @@ typedef struct {
     int vars, calls;
 } hkd_trace;
 
-hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan *plan, const hkd_weights *w, hkd_device *dev);
+hkd_status hkd_trace_save(const char *path, const hkd_program *p, const hkd_plan *plan, hkd_device *dev);
 hkd_status hkd_trace_load(hkd_trace *out, const char *path);
 /* Replace the values by those of another file with the same names. Inputs and weights that it lacks stay, results that it
  * lacks become NULL. */

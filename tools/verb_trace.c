@@ -34,7 +34,7 @@ typedef struct {
 
 static hkd_status save(void *self, const hkd_program *p, const hkd_plan *plan) {
     const target *to = self;
-    const hkd_status status = hkd_trace_save(to->out, p, plan, to->m->weights, to->m->dev);
+    const hkd_status status = hkd_trace_save(to->out, p, plan, to->m->dev);
     int tensors = 0;
     for (hkd_var v = 0; v < p->n_vars; v++) tensors += hkd_plan_tensor(plan, v) != NULL;
     if (!status) printf("%d calls, %d tensors in %s\n", p->n_calls, tensors, to->out);

@@ -29,7 +29,7 @@ typedef struct {
 hkd_status hkd_plan_new(hkd_plan **out, const hkd_program *p, hkd_weights *weights, const hkd_plan_options *options);
 void hkd_plan_free(hkd_plan *plan); /* NULL is fine */
 
-/* The device tensor of a variable (inputs to upload, outputs to download) and of its gradient (seeds to upload, wanted
+/* The device tensor of a variable (inputs to upload, weights, outputs to download) and of its gradient (seeds to upload, wanted
  * gradients to download). NULL when it has none that outlives the run. */
 const hkd_tensor *hkd_plan_tensor(const hkd_plan *plan, hkd_var v);
 const hkd_tensor *hkd_plan_grad(const hkd_plan *plan, hkd_var v);

@@ -25,8 +25,7 @@ static hkd_status show_all(void *self, const hkd_program *p, const hkd_plan *pla
     const visitor *to = self;
     hkd_status status = HKD_OK;
     for (hkd_var v = 0; !status && v < p->n_vars; v++) {
-        const hkd_weight *w = p->var[v].kind == HKD_VAR_WEIGHT ? hkd_weights_find(to->m->weights, p->var[v].name) : NULL;
-        const hkd_tensor *t = w ? &w->value : hkd_plan_tensor(plan, v);
+        const hkd_tensor *t = hkd_plan_tensor(plan, v);
         if (t) status = show(to, p, v, t);
     }
     return status;
