@@ -91,30 +91,15 @@ hkd_status hkd_restore(hkd_sampling *s, double *x, const double *y, const hkd_kn
 
 /* ---- a model as f ---- */
 
-typedef struct {
-    hkd_model *m;
-    hkd_model_input in;
-    double *sigma; /* [n] */
-} one_step;
-
-static hkd_status denoise(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size) {
-    one_step *f = self;
-    (void)size;
-    for (int64_t i = 0; i < n; i++) f->sigma[i] = sigma;
-    f->in.x = x;
-    return hkd_model_denoise(f->m, d, NULL, &f->in);
-}
-
 hkd_status hkd_model_restore(hkd_model *m, double *x, const double *y, const hkd_known *k, const hkd_inputs *seeds,
                              int64_t steps, hkd_watch *watch, void *watcher) {
     const hkd_config *c = &m->config;
     const int64_t n = seeds->in.n;
     double *level = malloc((size_t)((steps > 0 ? steps : 0) + n) * sizeof *level + 1);
     if (!level) return hkd_fail(HKD_RESOURCES, "restoration of %lld images: out of memory", (long long)n);
-    one_step f = {.m = m, .in = seeds->in, .sigma = level + (steps > 0 ? steps : 0)};
-    hkd_sampling s = {.denoise = denoise, .denoiser = &f, .n = n, .seeds = seeds->seeds, .watch = watch, .watcher = watcher,
-                      .size = (int64_t)c->img_channels * c->img_resolution * c->img_resolution};
-    f.in.sigma = f.sigma;
+    hkd_model_denoiser f = {.m = m, .in = seeds->in, .sigma = level + (steps > 0 ? steps : 0)};
+    hkd_sampling s = {.denoise = hkd_denoise_model, .denoiser = &f, .n = n, .seeds = seeds->seeds, .watch = watch,
+                      .watcher = watcher, .size = (int64_t)c->img_channels * c->img_resolution * c->img_resolution};
     for (int64_t i = 0; i < steps; i++)
         level[i] = fmax(hkd_level_at(c, steps > 1 ? 1 - (double)i / (double)(steps - 1) : 1), c->sigma_min);
     const hkd_status status = hkd_restore(&s, x, y, k, level, steps, c->sigma_min);

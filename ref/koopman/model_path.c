@@ -96,20 +96,15 @@ hkd_status hkd_sample_through(double *state, const double *level, int64_t count,
 /* ---- a denoiser as teacher ---- */
 
 typedef struct {
-    hkd_model *m;
-    hkd_model_input in;
-    double *sigma;
+    hkd_model_denoiser by;
     const hkd_ticker *ticker;
     int64_t done, total;
 } teacher;
 
 static hkd_status teach(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size) {
     teacher *t = self;
-    (void)size;
-    for (int64_t i = 0; i < n; i++) t->sigma[i] = sigma;
-    t->in.x = x;
     const hkd_status status = hkd_tick(t->ticker, t->done++, t->total);
-    return status ? status : hkd_model_denoise(t->m, d, NULL, &t->in);
+    return status ? status : hkd_denoise_model(&t->by, d, x, sigma, n, size);
 }
 
 hkd_status hkd_teacher_states(double *state, hkd_model *m, const hkd_model *student, const hkd_model_input *noise,
@@ -118,15 +113,14 @@ hkd_status hkd_teacher_states(double *state, hkd_model *m, const hkd_model *stud
     const hkd_schedule schedule = {HKD_SCHEDULE_EDM, c->sigma_min, c->sigma_max, c->rho};
     const int64_t n = noise->n, size = (int64_t)c->img_channels * c->img_resolution * c->img_resolution;
     double *grid = malloc((size_t)(steps + 1 + count + n + n * size) * sizeof *grid + 1), *level = grid + steps + 1;
-    teacher t = {.m = m, .in = *noise, .sigma = level + count, .ticker = ticker, .total = 2 * steps - 1};
-    double *x = t.sigma + n;
+    teacher t = {.by = {.m = m, .in = *noise, .sigma = level + count}, .ticker = ticker, .total = 2 * steps - 1};
+    double *x = level + count + n;
     hkd_status status = grid ? hkd_schedule_grid(grid, steps, &schedule)
                              : hkd_fail(HKD_RESOURCES, "the teacher's path of %lld images: out of memory", (long long)n);
     if (!status) {
         hkd_sampling s = {.denoise = teach, .denoiser = &t, .n = n, .size = size};
         grid[0] = c->sigma_max;
-        t.in.sigma = t.sigma;
-        t.in.dt = NULL;
+        t.by.in.dt = NULL;
         for (int64_t k = 0; k < count; k++) level[k] = times[k] > 0 ? fmin(hkd_level_at(c, times[k]), c->sigma_max) : 0;
         memcpy(x, noise->x, (size_t)(n * size) * sizeof *x);
         status = hkd_sample_through(state, level, count, &s, x, grid, steps);

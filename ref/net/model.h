@@ -82,4 +82,12 @@ const char *hkd_latent_name(char *out, size_t size, const char *prefix, int i, i
 /* The operator that moves latent i (in the order of hkd_model_encode): its weight's name, or NULL when it stays as it is. */
 const char *hkd_model_operator(const hkd_config *c, int latent, char *name, size_t size);
 
+/* A model as the denoiser of a sampler (hkd_denoise of sampler.h): all images of `in` at one noise level. */
+typedef struct {
+    hkd_model *m;
+    hkd_model_input in; /* but for x and sigma */
+    double *sigma;      /* [n], the caller's room */
+} hkd_model_denoiser;
+hkd_status hkd_denoise_model(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size);
+
 #endif

@@ -217,6 +217,15 @@ hkd_status hkd_model_denoise(hkd_model *m, double *d, double *f, const hkd_model
     return status;
 }
 
+hkd_status hkd_denoise_model(void *self, double *d, const double *x, double sigma, int64_t n, int64_t size) {
+    hkd_model_denoiser *f = self;
+    (void)size;
+    for (int64_t i = 0; i < n; i++) f->sigma[i] = sigma;
+    f->in.x = x;
+    f->in.sigma = f->sigma;
+    return hkd_model_denoise(f->m, d, NULL, &f->in);
+}
+
 hkd_status hkd_model_gradient(hkd_model *m, double *d, double *f, double *grad_x, const double *grad_d,
                               const hkd_model_input *in) {
     const int64_t size = image_size(m);
