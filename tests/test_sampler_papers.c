@@ -185,6 +185,18 @@ static moments of(const double *x) {
 static const double centre = 0.7, middle[SIZE] = {0.7, 0.7, 0.7, 0.7};
 static hkd_gaussian round_cloud(double v) { return (hkd_gaussian){.mean = middle, .rest = v}; }
 
+/* An image of one number, with variance one_v of its cloud, and the noise that a sampler draws for it in step i. */
+static const double one_v = 0.3;
+static const uint64_t one_seed = 11;
+static hkd_sampling one_number(hkd_gaussian *g) {
+    return (hkd_sampling){.denoise = hkd_denoise_gaussian, .denoiser = g, .n = 1, .size = 1, .seeds = &one_seed};
+}
+static double own_noise(int i) {
+    double z;
+    hkd_random_normals(&z, 0, 1, &(hkd_stream){.seed = one_seed, .purpose = HKD_FOR_CHURN, .draw = (uint32_t)i});
+    return z;
+}
+
 static hkd_sampling crowd(hkd_gaussian *g, uint64_t *seeds, double *x, double sigma) {
     for (int i = 0; i < IMAGES; i++) seeds[i] = (uint64_t)i;
     hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = g, .n = IMAGES, .size = SIZE, .seeds = seeds};
@@ -218,20 +230,17 @@ static moments ddpm_recursion(const double *sigma, int64_t steps, double v, bool
 /* The same steps on an image of one number, with the sampler's own noise. */
 static void ddpm_path(bool large) {
     enum { STEPS = 6 };
-    const double v = 0.3;
-    const uint64_t seed = 13;
     const hkd_schedule schedule = hkd_schedule_default(HKD_SCHEDULE_EDM);
-    hkd_gaussian g = round_cloud(v);
+    hkd_gaussian g = round_cloud(one_v);
     double grid[STEPS + 1], x = 55;
-    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = 1, .size = 1, .seeds = &seed};
+    hkd_sampling s = one_number(&g);
     hkd_schedule_grid(grid, STEPS, &schedule);
     double y = x / sqrt(1 + grid[0] * grid[0]);
     for (int i = 0; i < STEPS; i++) {
         const double abar = 1 / (1 + grid[i] * grid[i]), before = 1 / (1 + grid[i + 1] * grid[i + 1]), beta = 1 - abar / before;
-        const double x0 = centre + abar * v / (abar * v + 1 - abar) * (y / sqrt(abar) - centre);
+        const double x0 = centre + abar * one_v / (abar * one_v + 1 - abar) * (y / sqrt(abar) - centre);
         const double posterior = (1 - before) / (1 - abar) * beta;
-        double z;
-        hkd_random_normals(&z, 0, 1, &(hkd_stream){.seed = seed, .purpose = HKD_FOR_CHURN, .draw = (uint32_t)i});
+        const double z = own_noise(i);
         y = sqrt(before) * beta / (1 - abar) * x0 + sqrt(abar / before) * (1 - before) / (1 - abar) * y +
             (i + 1 < STEPS ? sqrt(large ? beta : posterior) * z : 0);
     }
@@ -296,21 +305,18 @@ static moments ddim_recursion(const double *sigma, int64_t steps, double v, doub
 /* The same step on an image of one number, with the sampler's own noise. */
 static void ddim_path(double eta) {
     enum { STEPS = 6 };
-    const double v = 0.3;
-    const uint64_t seed = 11;
     const hkd_schedule schedule = hkd_schedule_default(HKD_SCHEDULE_EDM);
-    hkd_gaussian g = round_cloud(v);
+    hkd_gaussian g = round_cloud(one_v);
     double grid[STEPS + 1], x = 55;
-    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = 1, .size = 1, .seeds = &seed};
+    hkd_sampling s = one_number(&g);
     hkd_schedule_grid(grid, STEPS, &schedule);
     double y = x / sqrt(1 + grid[0] * grid[0]);
     for (int i = 0; i < STEPS; i++) {
         const double abar = 1 / (1 + grid[i] * grid[i]), after = 1 / (1 + grid[i + 1] * grid[i + 1]);
         const double share = eta * sqrt((1 - after) / (1 - abar)) * sqrt(1 - abar / after);
-        const double x0 = centre + abar * v / (abar * v + 1 - abar) * (y / sqrt(abar) - centre);
+        const double x0 = centre + abar * one_v / (abar * one_v + 1 - abar) * (y / sqrt(abar) - centre);
         const double eps = (y - sqrt(abar) * x0) / sqrt(1 - abar);
-        double z;
-        hkd_random_normals(&z, 0, 1, &(hkd_stream){.seed = seed, .purpose = HKD_FOR_CHURN, .draw = (uint32_t)i});
+        const double z = own_noise(i);
         y = sqrt(after) * x0 + sqrt(1 - after - share * share) * eps + share * z;
     }
     CHECK(!hkd_sample_ddim(&s, &x, grid, STEPS, eta), "%s", hkd_last_error());
@@ -369,16 +375,14 @@ static moments sde_recursion(int64_t steps, double v, const hkd_sde_options *o) 
 /* The same steps on an image of one number, with the sampler's own noise. */
 static void sde_path(const hkd_sde_options *o, const char *name) {
     enum { STEPS = 7 };
-    const double v = 0.3, dt = (1 - o->t_min) / STEPS, start_x = 0.8 * hkd_sde_sigma(1, o);
-    const uint64_t seed = 12;
-    hkd_gaussian g = round_cloud(v);
+    const double dt = (1 - o->t_min) / STEPS, start_x = 0.8 * hkd_sde_sigma(1, o);
+    hkd_gaussian g = round_cloud(one_v);
     double x = start_x, y = start_x * sde_at(1, o).a;
-    hkd_sampling s = {.denoise = hkd_denoise_gaussian, .denoiser = &g, .n = 1, .size = 1, .seeds = &seed};
+    hkd_sampling s = one_number(&g);
     for (int i = 0; i < STEPS; i++) {
         const sde_row r = sde_at(1 - i * dt, o);
-        const double score = (r.a * centre - y) / (r.a * r.a * v + r.b2);
-        double z;
-        hkd_random_normals(&z, 0, 1, &(hkd_stream){.seed = seed, .purpose = HKD_FOR_CHURN, .draw = (uint32_t)i});
+        const double score = (r.a * centre - y) / (r.a * r.a * one_v + r.b2);
+        const double z = own_noise(i);
         y += (-r.f * y + r.g2 * score) * dt + (i + 1 < STEPS ? sqrt(r.g2 * dt) * z : 0);
     }
     y /= sde_at(o->t_min, o).a;

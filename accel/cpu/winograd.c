@@ -125,7 +125,7 @@ void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zero
         for (int j = 0; j < SIDE; j++) {
             hkd_vec d[SIDE];
             for (int i = 0; i < SIDE; i++)
-                d[i] = c + HKD_V <= channels ? hkd_load(pixel[i][j] + c) : hkd_load_part(pixel[i][j] + c, channels - c);
+                d[i] = hkd_load_up_to(pixel[i][j] + c, channels - c);
             hkd_winograd_input(&half[0][j], SIDE, d[0], d[1], d[2], d[3], d[4], d[5]);
         }
         for (int i = 0; i < SIDE; i++) {

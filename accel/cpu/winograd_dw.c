@@ -64,7 +64,7 @@ static void transform_upstream(float *to, int64_t step, const float *dy, const f
             for (int64_t i = 0; i < OUT; i++) {
                 const bool inside = row + i < p->tiles.h && col + j < p->tiles.w;
                 const float *at = inside ? dy + ((n * p->tiles.h + row + i) * p->tiles.w + col + j) * p->co + first + o : zeros;
-                y[i] = cols - o >= HKD_V ? hkd_load(at) : hkd_load_part(at, cols - o);
+                y[i] = hkd_load_up_to(at, cols - o);
             }
             hkd_winograd_upstream(&half[0][j], OUT, y[0], y[1], y[2], y[3]);
         }

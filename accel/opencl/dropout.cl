@@ -36,7 +36,7 @@ kernel void dropout(global float *y, global const float *x, const int n, const i
     uints word[4];
     uint of[4][WIDTH];
     dropout_words(word, (uint)first, draw, first_index + (uint)image, purpose, key0, key1);
-    for (int k = 0; k < 4; k++) JOIN(vstore, WIDTH)(word[k], 0, of[k]);
+    for (int k = 0; k < 4; k++) vec_store(word[k], 0, of[k]);
     #pragma unroll
     for (int k = 0; k < 4 * WIDTH; k++) { // all indices of `of` are constants: it stays in registers
         const int i = 4 * first + k, at = image * size + i;
