@@ -13,6 +13,7 @@
 extern const hkd_op hkd_op_koopman_evolve;
 
 enum { Z, A, DT };
+enum { LINE = 16 }; /* floats of a cache line */
 enum { GC, GS, DA_ALPHA, DA_BETA, THREAD_ROWS }; /* rows of `half` floats that every thread has for itself */
 
 typedef struct {
@@ -44,11 +45,14 @@ static hkd_status begin(hkd_cpu *cpu, const hkd_call *call, work *w, bool backwa
     w->ddt = w->thread + cpu->threads * THREAD_ROWS * w->half;
     w->shared = w->ddt + w->n * w->area;
     #pragma omp parallel for num_threads(cpu->threads) if (w->a_area * w->half > HKD_SMALL)
-    for (int64_t s = 0; s < w->a_area; s++)
-        for (int64_t k = 0; k < w->half; k++) {
-            w->alpha[s * w->half + k] = a[k * w->a_area + s];
-            w->beta[s * w->half + k] = a[(w->half + k) * w->a_area + s];
-        }
+    for (int64_t first = 0; first < w->a_area; first += LINE) {
+        const int64_t end = first + LINE < w->a_area ? first + LINE : w->a_area;
+        for (int64_t k = 0; k < w->half; k++)
+            for (int64_t s = first; s < end; s++) {
+                w->alpha[s * w->half + k] = a[k * w->a_area + s];
+                w->beta[s * w->half + k] = a[(w->half + k) * w->a_area + s];
+            }
+    }
     return HKD_OK;
 }
 

@@ -371,7 +371,7 @@ static bool own_path(char *path, size_t size) {
 void hkd_set_wait_policy(char **argv) {
     char path[4096];
     if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
-    if (setenv("GOMP_SPINCOUNT", "1500", 0) || !own_path(path, sizeof path)) return; /* libgomp: it outranks the policy */
+    if (setenv("GOMP_SPINCOUNT", "5000", 0) || !own_path(path, sizeof path)) return; /* libgomp: it outranks the policy */
     execv(path, argv); /* returns only when it failed */
 }
 
