@@ -119,6 +119,8 @@ hkd_status hkd_conv2d_direct_dw(hkd_cpu *cpu, float *dw, const float *dy, const 
     #pragma omp parallel num_threads(cpu->threads)
     for (int64_t first = 0; first < d->n; first += HKD_GROUP) {
         const int64_t images = hkd_min(HKD_GROUP, d->n - first);
+        const hkd_segment all = {0, 0, images * pixels};
+        const bool joined = l.ph == d->h_out && l.pw == d->w_out; /* nothing lies between the rows */
         if (first) {
             #pragma omp barrier /* the group before is read no more */
         }
@@ -140,8 +142,8 @@ hkd_status hkd_conv2d_direct_dw(hkd_cpu *cpu, float *dw, const float *dy, const 
             const int64_t block = k % l.blocks, panel = k / l.blocks % l.panels, group = k / l.blocks / l.panels;
             const int64_t c = block * BLOCK, o = panel * HKD_PANEL;
             item(dw + ((group * l.co + o) * l.ci + c) * taps, xs + (group * l.blocks + block) * l.block_floats,
-                 dys + (group * l.panels + panel) * l.panel_floats, segments, images * d->h_out, hkd_min(BLOCK, l.ci - c),
-                 hkd_panel_cols(l.co, panel), &l, d, accumulate || first);
+                 dys + (group * l.panels + panel) * l.panel_floats, joined ? &all : segments, joined ? 1 : images * d->h_out,
+                 hkd_min(BLOCK, l.ci - c), hkd_panel_cols(l.co, panel), &l, d, accumulate || first);
         }
     }
     return HKD_OK;
