@@ -52,7 +52,7 @@ def peer_forward(variant, channels, batch):
     import torch
     from peer_network import Network
     layout = torch.channels_last if "channels_last" in variant else torch.contiguous_format
-    network = Network(channels).to(memory_format=layout).eval()
+    network = Network(channels, operators=True).to(memory_format=layout).eval()
     x, noise = torch.randn(batch, 3, 32, 32).to(memory_format=layout), torch.full((batch,), 1.1)
     with torch.no_grad():
         if "inference" in variant:

@@ -1,5 +1,5 @@
 """EDM's CIFAR-10 network (ddpmpp) out of PyTorch's standard layers, for tools/bench_peers.py: the same arithmetic and number of
-parameters as `hkd bench --what step`, but for the Koopman operators, which cost two products an element."""
+parameters as `hkd bench --what step` (one step of HKD) and, without operators, as `--what training` (EDM's denoiser)."""
 import math
 
 import torch
@@ -37,10 +37,25 @@ class Block(nn.Module):
         return h
 
 
-class Network(nn.Module):
-    def __init__(self, channels=128, mult=(2, 2, 2), blocks=4, side=32, attention_at=16):
+class Evolve(nn.Module):
+    """exp(dt A) z, dt = -1: channels 2k, 2k + 1 are a pair, A = [alpha | beta] [c, side, side]."""
+
+    def __init__(self, channels, side):
         super().__init__()
-        emb, width, skips = 4 * channels, channels, [channels]
+        self.a = nn.Parameter(0.1 * torch.randn(channels, side, side))
+
+    def forward(self, z):
+        alpha, beta = self.a.chunk(2)
+        growth = torch.exp(-alpha)
+        cosine, sine = growth * torch.cos(-beta), growth * torch.sin(-beta)
+        z0, z1 = z[:, 0::2], z[:, 1::2]
+        return torch.stack([cosine * z0 + sine * z1, cosine * z1 - sine * z0], 2).flatten(1, 2)
+
+
+class Network(nn.Module):
+    def __init__(self, channels=128, operators=False, mult=(2, 2, 2), blocks=4, side=32, attention_at=16):
+        super().__init__()
+        emb, width, skips, sides = 4 * channels, channels, [channels], [side]
         self.map0, self.map1, self.first = nn.Linear(channels, emb), nn.Linear(emb, emb), nn.Conv2d(3, channels, 3, padding=1)
         self.register_buffer("frequency", 10000.0 ** -(torch.arange(channels // 2) / (channels // 2 - 1)))
         self.enc, self.dec = nn.ModuleList(), nn.ModuleList()
@@ -48,10 +63,14 @@ class Network(nn.Module):
             if level:
                 self.enc.append(Block(width, width, emb, "down"))
                 skips.append(width)
+                sides.append(side >> level)
             for _ in range(blocks):
                 self.enc.append(Block(width, m * channels, emb, attention=side >> level == attention_at))
                 width = m * channels
                 skips.append(width)
+                sides.append(side >> level)
+        latents = list(zip(skips + skips[-1:], sides + sides[-1:])) # of every skip, and of the bottleneck
+        self.evolve = nn.ModuleList(Evolve(*latent) if operators else nn.Identity() for latent in latents)
         for level in reversed(range(len(mult))):
             if level == len(mult) - 1:
                 self.dec.append(Block(width, width, emb, attention=True))
@@ -73,6 +92,8 @@ class Network(nn.Module):
         for block in self.enc:
             h = block(h, emb)
             skips.append(h)
+        skips = [evolve(z) for evolve, z in zip(self.evolve, skips + [h])]
+        h = skips.pop()
         for block, concatenate in zip(self.dec, self.concatenates):
             h = block(torch.cat([h, skips.pop()], 1) if concatenate else h, emb)
         return self.last(silu(self.last_norm(h)))
