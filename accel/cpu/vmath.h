@@ -7,34 +7,39 @@
 #ifndef HKD_VMATH_H
 #define HKD_VMATH_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-static inline float hkd_v_power_of_two(int32_t n) { /* -126 <= n <= 127 */
-    const int32_t bits = (int32_t)((uint32_t)(n + 127) << 23);
+static inline float hkd_v_power_of_two(uint32_t n) { /* -126 <= n <= 127, modulo 2^32 */
+    const uint32_t bits = (n + 127) << 23;
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-/* exp(x), error below 1.3 ulp: x = n ln 2 + r, |r| <= ln 2 / 2. */
-static inline float hkd_v_exp(float x) {
+/* exp(x), -104 <= x <= 89, error below 1.3 ulp: x = n ln 2 + r, |r| <= ln 2 / 2. */
+static inline float hkd_v_exp_within(float x) {
     const float magic = 12582912.0f;
-    x = x > 89.0f ? 89.0f : x;     /* exp(89) overflows */
-    x = x < -104.0f ? -104.0f : x; /* exp(-104) rounds to 0 */
     const float shifted = x * 1.44269504f + magic, n = shifted - magic;
     const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts, n * first is exact */
-    const float high = 1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720 + r / 5040));
+    const float high = 1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720 + r * (1.0f / 5040)));
     const float p = 1 + r * (1 + r * (0.5f + r * (1.0f / 6 + r * high)));
-    int32_t bits;
+    uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
-    const int32_t k = (bits & 0x3ff) - ((bits & 0x200) << 1), half = k / 2; /* n, from its low bits */
-    return p * hkd_v_power_of_two(half) * hkd_v_power_of_two(k - half);
+    const uint32_t k = bits - 0x4b400000u, half = (k + 256) >> 1; /* n, from the last bits of a float that counts in ones */
+    return p * hkd_v_power_of_two(half - 128) * hkd_v_power_of_two(k + 128 - half);
+}
+
+static inline float hkd_v_exp(float x) {
+    x = x > 89.0f ? 89.0f : x;     /* exp(89) overflows */
+    x = x < -104.0f ? -104.0f : x; /* exp(-104) rounds to 0 */
+    return hkd_v_exp_within(x);
 }
 
 /* 1 / (1 + exp(-x)), error below 2.5 ulp, by exp(-|x|) so that neither end overflows or cancels. */
 static inline float hkd_v_sigmoid(float x) {
-    const float e = hkd_v_exp(x < 0 ? x : -x);
+    const float below = -fabsf(x), e = hkd_v_exp_within(below < -104.0f ? -104.0f : below);
     return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 
@@ -46,7 +51,7 @@ static inline void hkd_v_cos_sin(float *cosine, float *sine, float x) {
     const float r = (float)(((double)x - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11);
     const float quadrant = (float)(n - 4 * ((n * 0.25 + magic) - magic)); /* -2, -1, 0, 1 or 2 */
     const float q = r * r;
-    const float s = r + r * q * (-1.0f / 6 + q * (1.0f / 120 + q * (-1.0f / 5040 + q / 362880)));
+    const float s = r + r * q * (-1.0f / 6 + q * (1.0f / 120 + q * (-1.0f / 5040 + q * (1.0f / 362880))));
     const float c = 1 + q * (-0.5f + q * (1.0f / 24 + q * (-1.0f / 720 + q * (1.0f / 40320 + q * -2.7557319e-7f))));
     const float odd = quadrant * quadrant == 1.0f ? 1.0f : 0.0f;
     const float cosine_size = odd == 0 ? c : s, sine_size = odd == 0 ? s : c;
@@ -58,7 +63,7 @@ static inline void hkd_v_cos_sin(float *cosine, float *sine, float x) {
  * least-squares fit to exp(x^2) erfc(x) / t on [0.9, 4]; from 4 on erf rounds to 1. */
 static inline float hkd_v_erf(float x) {
     const float a = x < 0 ? -x : x, q = x * x, t = 1.0f / (1.0f + 0.5f * a);
-    const float top = -1.0f / 75600 + q * (1.0f / 685440 + q / -6894720);
+    const float top = -1.0f / 75600 + q * (1.0f / 685440 + q * (-1.0f / 6894720));
     const float high = 1.0f / 216 + q * (-1.0f / 1320 + q * (1.0f / 9360 + q * top));
     const float series = 1 + q * (-1.0f / 3 + q * (1.0f / 10 + q * (-1.0f / 42 + q * high)));
     const float last = 0.42136232f + t * (-0.088001463f - 0.039304287f * t);
