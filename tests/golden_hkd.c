@@ -129,8 +129,8 @@ static double dot(const double *a, const double *b, int64_t n) {
     return sum;
 }
 
-/* The shortest x of those with the smallest |sum x_j column_j - r|, by conjugate gradients; r becomes what is left over. Column j
- * of the matrix starts at a + j * stride. */
+/* The shortest x of those with the smallest |sum x_j column_j - r|, by conjugate gradients; r becomes what is left over.
+ * Column j of the matrix starts at a + j * stride. */
 static void least_squares(double *x, const double *a, int64_t stride, double *r, int64_t rows, int64_t columns) {
     double *p = calloc((size_t)(2 * columns + rows), sizeof *p), *s = p + columns, *q = s + columns, before = 0, first = 0;
     memset(x, 0, (size_t)columns * sizeof *x);
