@@ -242,7 +242,7 @@ const hkd_verb hkd_verb_train = {
                                           "what the picture changes when the latents of a later state take the place of the "
                                           "evolved ones) >= consistency_bound; the bound says something only while "
                                           "consistency_rho < 1 / (operators - 1). 0: never"},
-        {"checkpoint-minutes", "X", "5", "time between checkpoints"},
+        {"checkpoint-minutes", "X", "5", "time between checkpoints, of the run and of the trajectories before it"},
         {"resume", NULL, NULL, "continue from the checkpoint if there is one: bit for bit the run that was never stopped"},
     },
     .example = {
