@@ -392,6 +392,7 @@ static void bad_input(void) {
     program_refuses(2, "for HKD models", "sample --model %s --out %s --decode-at 0", teacher, png);
     program_refuses(2, "cannot write", "sample --model %s --out %s", hkd, scratch("no/such/dir.png"));
     program_refuses(2, "expected a folder", "sample --model %s --out %s", hkd, "/dev/null");
+    program_refuses(2, "expected a folder", "sample --model %s --out %s.jpg", hkd, hkd);
     program_refuses(3, "No such file", "sample --model %s --out %s", scratch("nothing"), png);
     program_refuses(2, "--out is needed", "sample --model %s", hkd);
     CHECK(!hkd_exists(png), "a failed run left a file");

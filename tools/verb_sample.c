@@ -31,8 +31,9 @@ static hkd_status check_target(sample_job *j) {
                 : hkd_ends_with(out, ".safetensors") ? SAMPLE_TO_TENSORS
                                                      : SAMPLE_TO_FOLDER;
     if (j->target != SAMPLE_TO_FOLDER) return hkd_check_writable(out);
-    if (hkd_exists(out) && !hkd_is_directory(out))
-        return hkd_fail(HKD_USAGE, "--out %s: expected a folder, or a name that ends in .png or .safetensors", out);
+    const char *slash = strrchr(out, '/'), *name = slash ? slash + 1 : out;
+    if (!hkd_is_directory(out) && (hkd_exists(out) || strchr(name, '.'))) /* grid.jpg is no folder's name */
+        return hkd_fail(HKD_USAGE, "--out %s: expected a folder (NAME/), or a name that ends in .png or .safetensors", out);
     hkd_status status = hkd_make_directory(out);
     char *probe = file_in(out, 0);
     if (!status) status = probe ? hkd_check_writable(probe) : hkd_fail(HKD_RESOURCES, "out of memory");
