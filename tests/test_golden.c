@@ -1,8 +1,9 @@
 /* Whole networks against values that were not computed here: outputs, Heun samples and all gradients of small networks, from
  * EDM's definition in float64. Catches any mistake of structure (order, names, skips, embeddings, interleaving) that an
  * operator's own tests cannot see. The reference is held to the files, every other device to the reference. */
+#include "golden.h"
+
 #include "cpu.h"
-#include "model_file.h"
 #include "recording.h"
 #include "sampler.h"
 #include "schedule.h"
@@ -39,7 +40,7 @@ static hkd_config config_of(const hkd_safetensors *st) {
     return c;
 }
 
-static double *values(const hkd_safetensors *st, const char *name, int64_t *count) {
+double *golden_values(const hkd_safetensors *st, const char *name, int64_t *count) {
     const hkd_safetensor *t = hkd_safetensors_find(st, name);
     if (count) *count = 0;
     if (!t) return NULL;
@@ -49,42 +50,12 @@ static double *values(const hkd_safetensors *st, const char *name, int64_t *coun
     return data;
 }
 
-static void compare(const char *file, const char *what, const double *got, const double *want, int64_t n, double limit) {
+void golden_compare(const char *file, const char *what, const double *got, const double *want, int64_t n, double limit) {
     const double r = hkd_relative_error(got, want, n);
     CHECK(r <= limit, "%s: %s differs by %.3g of its largest value (allowed %.3g)", file, what, r, limit);
 }
 
-/* What the golden bottleneck was evolved by, read off the growth of one pair of each sample; then the evolution itself, which
- * checks pairing, signs and layout of alpha and beta to the last digits. */
-static void check_evolution(const char *file, const hkd_safetensors *st, double dt[3]) {
-    double *z = values(st, "out.z_bottleneck", NULL), *want = values(st, "out.evolved_bottleneck", NULL);
-    double *a = values(st, "weight.koopman.bottleneck", NULL);
-    const hkd_koopman_dims d = {3, 32, 4, 4, 4, 4};
-    enum { COUNT = 3 * 32 * 16, AREA = 16 };
-    double got[COUNT];
-    for (int n = 0; n < 3; n++) {
-        const double *before = z + n * 32 * AREA, *after = want + n * 32 * AREA;
-        int best = 0; /* the pair and position that grow fastest tell dt most exactly */
-        for (int k = 0; k < 16 * AREA; k++)
-            if (fabs(a[k]) > fabs(a[best])) best = k;
-        const int at = best / AREA * 2 * AREA + best % AREA;
-        dt[n] = log(hypot(after[at], after[at + AREA]) / hypot(before[at], before[at + AREA])) / a[best];
-    }
-    hkd_ref_koopman_evolve(got, z, a, dt, &d);
-    compare(file, "evolved_bottleneck", got, want, COUNT, 1e-13);
-    free(z);
-    free(want);
-    free(a);
-}
-
-/* ---- how exact the HKD file is ------------------------------------------------------------------------------------------
- *
- * Its network ran in float64, but its noise levels were float32, and so was everything formed from them alone: c_in, c_skip,
- * c_out, dt, and the whole embedding up to each block's `affine`, whose gradients in the file are float32 numbers. What does
- * not pass through the embedding is checked here to the last digits with scalars formed that way; the rest differs from float64
- * by what float32 sums in an unknown order leave: up to 2^-23 in the outputs, 2^-20 in gradients. */
-
-enum { N = 3 };
+/* ---- how exact a file is: golden_hkd.c says why one of them is not ---- */
 
 static bool is_float32(const double *v, int64_t n) {
     for (int64_t i = 0; i < n; i++)
@@ -98,44 +69,11 @@ static double limit_of(const hkd_safetensors *st) {
     for (size_t i = 0; i < st->count; i++) {
         int64_t n = 0;
         if (strncmp(st->tensor[i].name, "grad.", 5) || !strstr(st->tensor[i].name, ".affine.")) continue;
-        double *v = values(st, st->tensor[i].name, &n);
+        double *v = golden_values(st, st->tensor[i].name, &n);
         narrow = narrow && is_float32(v, n);
         free(v);
     }
     return narrow ? 0x1p-20 : 1e-10;
-}
-
-/* c_in x through the first convolution, moved by its operator; and d = c_skip x + c_out f. */
-static void check_around_embedding(const char *file, const hkd_safetensors *st, hkd_model *m, const double *dt) {
-    int64_t total = 0, count = 0;
-    double *x = values(st, "in.x", &total), *sigma = values(st, "in.sigma", NULL), *f = values(st, "out.f", NULL);
-    double *want_d = values(st, "out.d", NULL), *want_z = values(st, "out.evolved_0", &count);
-    double *x_in = malloc((size_t)total * 2 * sizeof *x_in), *d = x_in + total, *z = malloc((size_t)count * sizeof *z);
-    const int64_t res = m->config.img_resolution, size = total / N;
-    for (int64_t i = 0; i < total; i++) {
-        const float level = (float)sigma[i / size], sum = level * level + 0.25F, root = sqrtf(sum);
-        x_in[i] = (double)(1 / root) * x[i];
-        d[i] = (double)(0.25F / sum) * x[i] + (double)(level * 0.5F / root) * f[i];
-    }
-    compare(file, "c_skip x + c_out f", d, want_d, total, 1e-14);
-    hkd_net net = {.p = hkd_program_new(), .config = &m->config};
-    hkd_plan *plan = NULL;
-    const int64_t width = m->config.model_channels;
-    const hkd_var in = hkd_input(net.p, "x", hkd_shape_of(4, (int64_t)N, (int64_t)m->config.img_channels, res, res));
-    const hkd_var time = hkd_input(net.p, "dt", hkd_shape_of(1, (int64_t)N));
-    const hkd_var first = hkd_layer_conv(&net, in, "enc.8x8_conv", width, 3);
-    const hkd_var a = hkd_weight_var(net.p, "koopman.0", hkd_shape_of(3, width, res, res), true);
-    hkd_output(net.p, hkd_apply(net.p, "koopman_evolve", NULL, 3, first, a, time), "evolved_0");
-    hkd_status status = hkd_plan_new(&plan, net.p, m->weights, &(hkd_plan_options){0});
-    if (!status) status = m->dev->upload(m->dev, hkd_plan_named(plan, "x"), x_in, HKD_F64);
-    if (!status) status = m->dev->upload(m->dev, hkd_plan_named(plan, "dt"), dt, HKD_F64);
-    if (!status) status = hkd_plan_forward(plan);
-    if (!status) status = m->dev->download(m->dev, z, HKD_F64, hkd_plan_named(plan, "evolved_0"));
-    if (CHECK(!status, "%s", hkd_last_error())) compare(file, "evolved_0", z, want_z, count, 1e-13);
-    hkd_plan_free(plan);
-    hkd_program_free(net.p);
-    double *arrays[] = {x, sigma, f, want_d, want_z, x_in, z};
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
 }
 
 /* ---- one run: everything that a file holds the result of, on one device, under the file's names ---- */
@@ -204,7 +142,7 @@ static hkd_status denoise(void *self, double *d, const double *x, double sigma, 
 static hkd_status record_heun(hkd_recording *r, const golden *g, hkd_model *m, const hkd_model_input *in) {
     int64_t size = 0;
     const int steps = integer(g->st, "heun_steps");
-    double *x = values(g->st, "in.latents", &size), sigma[65];
+    double *x = golden_values(g->st, "in.latents", &size), sigma[65];
     const hkd_schedule schedule = hkd_schedule_default(HKD_SCHEDULE_EDM);
     guide by = {m, in->class_labels};
     hkd_sampling s = {.denoise = denoise, .denoiser = &by, .n = 2, .size = size / 2};
@@ -230,9 +168,9 @@ static hkd_status record_gradients(hkd_recording *r, hkd_weights *w) {
 
 static hkd_status record(hkd_recording *r, const golden *g, hkd_model *m, int draw) {
     int64_t size = 0, n = 0;
-    double *x = values(g->st, "in.x", &size), *sigma = values(g->st, "in.sigma", &n);
-    double *grad_d = values(g->st, "in.grad_d", NULL), *labels = values(g->st, "in.class_labels", NULL);
-    double *augment = values(g->st, "in.augment_labels", NULL), *out[3];
+    double *x = golden_values(g->st, "in.x", &size), *sigma = golden_values(g->st, "in.sigma", &n);
+    double *grad_d = golden_values(g->st, "in.grad_d", NULL), *labels = golden_values(g->st, "in.class_labels", NULL);
+    double *augment = golden_values(g->st, "in.augment_labels", NULL), *out[3];
     static const char *const name[3] = {"out.d", "out.f", "grad.x"};
     const hkd_shape shape = hkd_shape_of(1, size);
     const hkd_model_input in = {.n = n, .x = x, .sigma = sigma, .class_labels = labels, .augment_labels = augment};
@@ -277,7 +215,6 @@ static void free_draws(hkd_recording *r) {
 static bool on_reference(golden *g) {
     const double limit = limit_of(g->st);
     hkd_device *ref = NULL;
-    double dt[N];
     if (!CHECK(!hkd_device_open_ref(&ref, &(hkd_device_options){0}), "%s", hkd_last_error())) return false;
     hkd_model *m = model_of(g, ref);
     const bool good = run_on(g->run, g, m, "ref");
@@ -285,15 +222,12 @@ static bool on_reference(golden *g) {
         for (int i = 0; i < g->run[0].count; i++) {
             const hkd_recorded *t = &g->run[0].item[i];
             int64_t n = 0;
-            double *want = values(g->st, t->name, &n);
+            double *want = golden_values(g->st, t->name, &n);
             if (CHECK(want && n == hkd_count(&t->shape), "%s: no %s, or of another size", g->name, t->name))
-                compare(g->name, t->name, t->value, want, n, strcmp(t->name, "out.heun") ? limit : 10 * limit);
+                golden_compare(g->name, t->name, t->value, want, n, strcmp(t->name, "out.heun") ? limit : 10 * limit);
             free(want);
         }
-        if (g->config.is_hkd) {
-            check_evolution(g->name, g->st, dt);
-            check_around_embedding(g->name, g->st, m, dt);
-        }
+        if (g->config.is_hkd) golden_hkd(g->name, g->st, m);
     }
     hkd_model_free(m);
     hkd_device_close(ref);

@@ -154,8 +154,37 @@ static void in_pieces(void) {
     same_bytes(at_once, dir, "grown");
 }
 
+/* While a shard is filled its file holds what was ready when `every` seconds had passed: what a killed process keeps. */
+static char filling[4096];
+static int64_t kept[2];
+
+static void look(void *self, int64_t done, int64_t total) {
+    char path[4200];
+    hkd_trajectories file;
+    snprintf(path, sizeof path, "%s/000000.safetensors", filling);
+    (void)self, (void)total;
+    if (done > 128 || !hkd_exists(path)) return;
+    CHECK(!hkd_trajectories_open(&file, filling), "a shard that is being filled: %s", hkd_last_error());
+    kept[0] = done, kept[1] = file.count;
+    hkd_trajectories_close(&file);
+}
+
+static void killed(void) {
+    const hkd_config c = config_of();
+    const hkd_path_teacher teacher = {.denoise = hkd_denoise_points, .self = &cloud, .config = &c};
+    hkd_trajectory_request r = {.count = COUNT, .steps = STEPS, .first_seed = 77, .made_by = "killed", .progress = look};
+    snprintf(filling, sizeof filling, "%s", scratch("paths_killed"));
+    CHECK(!hkd_trajectories_make(filling, &teacher, &r), "%s", hkd_last_error());
+    CHECK(kept[0] == 128 && kept[1] == 96, "killed at trajectory %d, %d are kept", (int)kept[0], (int)kept[1]);
+    snprintf(filling, sizeof filling, "%s", scratch("paths_killed_early"));
+    kept[0] = 0;
+    r.every = 1e9;
+    CHECK(!hkd_trajectories_make(filling, &teacher, &r) && !kept[0], "a shard was written before its time");
+}
+
 void test_paths(void) {
     stored_and_live();
     damage();
     in_pieces();
+    killed();
 }

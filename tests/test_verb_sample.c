@@ -159,6 +159,10 @@ static void latents(void) {
     free(from_seeds);
     program_refuses(3, "'latents' is [3,3,8,8], expected [2,3,8,8]", "sample --model %s --seeds 0-1 --latents %s --out %s",
                     teacher, file, scratch("no.png"));
+    n[2 * SIZE] = NAN; /* what a damaged model makes of good ones, too */
+    small_tensor_file(file, t, 2);
+    program_refuses(1, "the picture of seed 2 is not finite", "sample --model %s --latents %s --out %s", teacher, file,
+                    scratch("no.png"));
     int seen[CLASSES] = {0};
     for (uint64_t s = 0; s < 60; s++) {
         double one[CLASSES];
@@ -392,6 +396,7 @@ static void bad_input(void) {
     program_refuses(2, "for HKD models", "sample --model %s --out %s --decode-at 0", teacher, png);
     program_refuses(2, "cannot write", "sample --model %s --out %s", hkd, scratch("no/such/dir.png"));
     program_refuses(2, "expected a folder", "sample --model %s --out %s", hkd, "/dev/null");
+    program_refuses(2, "expected a folder", "sample --model %s --out %s.jpg", hkd, hkd);
     program_refuses(3, "No such file", "sample --model %s --out %s", scratch("nothing"), png);
     program_refuses(2, "--out is needed", "sample --model %s", hkd);
     CHECK(!hkd_exists(png), "a failed run left a file");

@@ -33,7 +33,7 @@ static bool read_seed(uint64_t *out, const char **at) {
 static hkd_status append_seeds(uint64_t **out, size_t *count, const char *what, const char *text, const char **at) {
     const char *start = *at;
     uint64_t first = 0, last = 0;
-    if (!read_seed(&first, at)) return hkd_fail(HKD_USAGE, "%s %s: expected a seed at '%s'", what, text, start);
+    if (!read_seed(&first, at)) return hkd_fail(HKD_USAGE, "%s %s: expected a seed below 2^64 at '%s'", what, text, start);
     last = first;
     if (**at == '-') {
         ++*at;

@@ -188,14 +188,18 @@ static hkd_status run_program(hkd_recording *out, const hkd_config *c, const com
 
 /* ---- all ---- */
 
-hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev) {
-    const composite *k = &composites[index];
-    const hkd_config c = config_of(k);
+hkd_status hkd_network_draw(hkd_recording *out, int index, int draw, hkd_device *dev) {
+    composite k = composites[index];
+    const hkd_config c = config_of(&k);
+    char name[64]; /* of the streams of numbers */
+    if (draw) snprintf(name, sizeof name, "%s draw %d", composites[index].name, draw), k.name = name;
     *out = (hkd_recording){.count = 0};
     hkd_status status = hkd_config_check(&c);
-    if (!status) status = k->kind == STEP      ? hkd_network_step(out, &c, k->name, dev)
-                          : k->kind == SAMPLES ? hkd_network_samples(out, &c, k->name, dev)
-                                               : run_program(out, &c, k, dev);
+    if (!status) status = k.kind == STEP      ? hkd_network_step(out, &c, k.name, dev)
+                          : k.kind == SAMPLES ? hkd_network_samples(out, &c, k.name, dev)
+                                              : run_program(out, &c, &k, dev);
     if (status) hkd_recording_free(out);
     return status;
 }
+
+hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev) { return hkd_network_draw(out, index, 0, dev); }

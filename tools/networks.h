@@ -8,6 +8,8 @@
 const char *hkd_network_name(int index); /* NULL: no more */
 /* Run composite `index` on a device; without gradients where the device has none. */
 hkd_status hkd_network_run(hkd_recording *out, int index, hkd_device *dev);
+/* The same with other weights and inputs for every `draw`; 0: the recorded ones. */
+hkd_status hkd_network_draw(hkd_recording *out, int index, int draw, hkd_device *dev);
 /* Is it about gradients alone? */
 bool hkd_network_trains(int index);
 /* Fill in the bounds of composite `index`, run on the reference (network_allowance.c), for the files of ports or for a device

@@ -126,7 +126,8 @@ static hkd_status check_latents(sample_job *j, const hkd_config *c, const char *
 static hkd_status read_latents(sample_job *j, const hkd_config *c) {
     const bool all = hkd_given(j->args, "noise"), with_seeds = hkd_given(j->args, "seeds");
     const char *path = hkd_arg(j->args, all ? "noise" : "latents");
-    hkd_shape x = hkd_shape_of(4, (int64_t)HKD_ANY, (int64_t)HKD_ANY, (int64_t)HKD_ANY, (int64_t)HKD_ANY);
+    const int64_t res = c->img_resolution, channels = all ? HKD_ANY : c->img_channels; /* all: of D draws */
+    hkd_shape x = hkd_shape_of(4, (int64_t)HKD_ANY, channels, res, res);
     hkd_safetensors *st = NULL;
     hkd_status status = hkd_ends_with(path, ".npy") ? hkd_npy_read(&j->latents, &x, path) : hkd_safetensors_open(&st, path);
     if (!status && st) status = hkd_read_tensor(&j->latents, &x, st, "latents", false);

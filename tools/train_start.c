@@ -92,12 +92,14 @@ static void show_trajectories(void *self, int64_t done, int64_t total) {
 
 static hkd_status make_trajectories(train_job *j, const char *dir) {
     int64_t count = 0, steps = 0;
+    double minutes = 0;
     char made_by[512];
     const hkd_config *c = j->teacher.config;
     const bool half = !hkd_given(j->args, "full-precision");
     hkd_progress bar;
     hkd_status status = whole(&count, j, "trajectory-count", 1, INT64_C(1) << 31);
     if (!status) status = whole(&steps, j, "trajectory-steps", 2, 1000);
+    if (!status) status = hkd_arg_real(&minutes, j->args, "checkpoint-minutes", 0, 1e6);
     if (status) return status;
     snprintf(made_by, sizeof made_by,
              "{\"teacher\":\"%s\",\"steps\":%lld,\"sigma_min\":%.9g,\"sigma_max\":%.9g,\"rho\":%.9g,\"first_seed\":4294967296,"
@@ -105,7 +107,7 @@ static hkd_status make_trajectories(train_job *j, const char *dir) {
              j->learns_from, (long long)steps, c->sigma_min, c->sigma_max, c->rho, half ? "float16" : "float32");
     hkd_progress_begin(&bar, "trajectories", "img", count, hkd_given(j->args, "quiet"));
     const hkd_trajectory_request r = {
-        .count = count, .steps = steps, .first_seed = UINT64_C(1) << 32, .half = half,
+        .count = count, .steps = steps, .first_seed = UINT64_C(1) << 32, .half = half, .every = 60 * minutes,
         .made_by = made_by, .cancel = hkd_interrupt_flag(), .progress = show_trajectories, .progress_self = &bar};
     status = hkd_trajectories_make(dir, &j->teacher, &r);
     hkd_progress_end(&bar);

@@ -68,7 +68,7 @@ static hkd_status shipped(char *out, const char *name) {
 }
 
 typedef struct {
-    const char *out, *data; /* data: NULL for the built-in scenes */
+    const char *out, *data, *levels; /* data: NULL for the built-in scenes; levels: of its teacher's network */
     char teacher[PATH], model[PATH];
     double scale;           /* of all lengths of training */
 } scene;
@@ -111,14 +111,11 @@ static hkd_status levels_for(const char **out, const char *data) {
 
 static hkd_status train_teacher(const hkd_args *a, scene *s) {
     char line[3 * PATH];
-    const char *mult = NULL;
-    const hkd_status status = levels_for(&mult, s->data);
-    if (status) return status;
     snprintf(s->teacher, sizeof s->teacher, "%s/teacher.safetensors", s->out);
     snprintf(line, sizeof line,
              "--objective edm --data \"%s\" --channels 32 --mult %s --blocks 2 --attention 14,16 --batch 32 --images %lld "
              "--lr 1e-3 --warmup %lld --cosine --clip 300 --out \"%s\" --log \"%s/teacher.csv\" --resume",
-             s->data, mult, scaled(s, 2e6), scaled(s, 2e4), s->teacher, s->out);
+             s->data, s->levels, scaled(s, 2e6), scaled(s, 2e4), s->teacher, s->out);
     return command(a, &hkd_verb_train, line);
 }
 
@@ -180,6 +177,7 @@ static hkd_status run(const hkd_args *a) {
     if (strchr(s.out, '"') || (s.data && strchr(s.data, '"')))
         return hkd_fail(HKD_USAGE, "the demo takes no paths with quotes");
     hkd_status status = hkd_arg_real(&s.scale, a, "scale", 1e-6, 1e3);
+    if (!status && s.data) status = levels_for(&s.levels, s.data); /* before anything is made */
     if (!status) status = hkd_make_directory(s.out);
     if (!status) status = s.data ? train_teacher(a, &s) : shipped(s.teacher, "scenes_teacher.safetensors");
     if (!status) status = distil(a, &s);

@@ -10,6 +10,7 @@
 #include "sha256.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,9 @@ static hkd_status check_target(sample_job *j) {
                 : hkd_ends_with(out, ".safetensors") ? SAMPLE_TO_TENSORS
                                                      : SAMPLE_TO_FOLDER;
     if (j->target != SAMPLE_TO_FOLDER) return hkd_check_writable(out);
-    if (hkd_exists(out) && !hkd_is_directory(out))
-        return hkd_fail(HKD_USAGE, "--out %s: expected a folder, or a name that ends in .png or .safetensors", out);
+    const char *slash = strrchr(out, '/'), *name = slash ? slash + 1 : out;
+    if (!hkd_is_directory(out) && (hkd_exists(out) || strchr(name, '.'))) /* grid.jpg is no folder's name */
+        return hkd_fail(HKD_USAGE, "--out %s: expected a folder (NAME/), or a name that ends in .png or .safetensors", out);
     hkd_status status = hkd_make_directory(out);
     char *probe = file_in(out, 0);
     if (!status) status = probe ? hkd_check_writable(probe) : hkd_fail(HKD_RESOURCES, "out of memory");
@@ -166,6 +168,15 @@ static hkd_status path_of_batch(sample_job *j, double *x, const uint64_t *seeds,
     return status ? status : stop_if_cancelled(NULL, 0, 0, NULL, 0, 0);
 }
 
+/* A damaged model, or a sampler that ran away, would give grey or noisy pictures without a word. */
+static hkd_status check_finite(const sample_job *j, const double *x, size_t first, int64_t n) {
+    for (int64_t i = 0; i < n * pictures(j) * j->size; i++)
+        if (!isfinite(x[i]))
+            return hkd_fail(HKD_CHECK_FAILED, "the picture of seed %llu is not finite: a damaged model, or steps too wide",
+                            (unsigned long long)j->seeds[first + (size_t)(i / (pictures(j) * j->size))]);
+    return HKD_OK;
+}
+
 static hkd_status one_batch(sample_job *j, size_t first, int64_t n) {
     const int64_t classes = j->generator.model->config.label_dim;
     double *x = j->x + (j->target == SAMPLE_TO_FOLDER ? 0 : (int64_t)first * pictures(j) * j->size);
@@ -176,6 +187,7 @@ static hkd_status one_batch(sample_job *j, size_t first, int64_t n) {
     hkd_status status = j->times ? path_of_batch(j, x, j->seeds + first, n, latents, labels)
                                  : hkd_generate(&j->generator, x, &nfe, j->seeds + first, n, latents, labels);
     j->nfe += nfe;
+    if (!status) status = check_finite(j, x, first, n);
     for (int64_t i = 0; i < n && !status && j->target == SAMPLE_TO_FOLDER; i++)
         status = write_picture(j, j->seeds[first + (size_t)i], x + i * j->size);
     return status;

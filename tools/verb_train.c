@@ -59,8 +59,10 @@ static hkd_status read_settings(train_job *j, bool distil) {
     int optimizer = 0;
     s->optimizer = HKD_OPTIMIZER_DEFAULT;
     s->lr_gamma = distil ? 0.95 : 1; /* hkd.md C12; EDM's learning rate is constant */
+    int64_t times = 0;
     hkd_status status = whole(&s->batch, j, "batch", 1, 1 << 20);
-    if (!status) status = read_micro_batch(j, s->batch * (distil ? 1 + j->hkd.times : 1));
+    if (!status) status = whole(&times, j, "times", 0, 64);
+    if (!status) status = read_micro_batch(j, s->batch * (distil ? 1 + times : 1));
     if (!status) status = whole(&s->images, j, "images", 0, INT64_C(1) << 40);
     if (!status) status = whole(&s->epoch_images, j, "epoch-images", 0, INT64_C(1) << 40);
     if (!status) status = hkd_arg_real(&s->lr, a, "lr", 1e-12, 1);
@@ -73,8 +75,7 @@ static hkd_status read_settings(train_job *j, bool distil) {
     if (!status) status = hkd_arg_choice(&optimizer, a, "optimizer", "adam|radam");
     s->optimizer.radam = optimizer == 1;
     s->lr_cosine = hkd_given(a, "cosine");
-    if (!s->epoch_images) s->epoch_images = distil ? j->trajectories.count : j->data.images.count;
-    return status ? status : describe(j);
+    return status;
 }
 
 /* Operators drawn once and left alone: does the loss miss what training makes of them? */
@@ -171,9 +172,11 @@ static hkd_status run(const hkd_args *args) {
     if (!status && !objective && hkd_given(args, "freeze-operators"))
         status = hkd_fail(HKD_USAGE, "--freeze-operators is for --objective hkd");
     if (!status && hkd_given(args, "half")) status = hkd_fail(HKD_USAGE, "--half is not for training: it has no gradients");
+    if (!status) status = read_settings(&j, objective == 1); /* before minutes are spent on data or trajectories */
     if (!status) status = hkd_open_device(&j.dev, args);
     if (!status) status = objective ? train_start_hkd(&j) : train_start_edm(&j);
-    if (!status) status = read_settings(&j, objective == 1);
+    if (!j.settings.epoch_images) j.settings.epoch_images = objective ? j.trajectories.count : j.data.images.count;
+    if (!status) status = describe(&j);
     if (!status) status = train(&j);
     train_job_free(&j);
     return status;
@@ -242,7 +245,7 @@ const hkd_verb hkd_verb_train = {
                                           "what the picture changes when the latents of a later state take the place of the "
                                           "evolved ones) >= consistency_bound; the bound says something only while "
                                           "consistency_rho < 1 / (operators - 1). 0: never"},
-        {"checkpoint-minutes", "X", "5", "time between checkpoints"},
+        {"checkpoint-minutes", "X", "5", "time between checkpoints, of the run and of the trajectories before it"},
         {"resume", NULL, NULL, "continue from the checkpoint if there is one: bit for bit the run that was never stopped"},
     },
     .example = {

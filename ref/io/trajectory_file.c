@@ -68,12 +68,14 @@ static hkd_status load_shard(double *states, double *labels, int64_t *have, cons
     return status;
 }
 
-/* Trajectories have .. n - 1 of a shard, and the file with all of them; what is ready when the user stops is kept. */
+/* Trajectories have .. n - 1 of a shard, and the file with all of them; what is ready when the user stops is kept, and what
+ * was ready at the last writing when the process is killed. */
 static hkd_status fill_shard(const char *path, double *states, double *labels, int64_t have,
                              const hkd_path_teacher *teacher, const hkd_trajectory_request *r, int64_t first, int64_t n) {
     enum { AT_ONCE = 32 };
     hkd_status status = HKD_OK;
-    const int64_t before = have, per = size_of(r, teacher->config);
+    const int64_t per = size_of(r, teacher->config);
+    double saved = hkd_seconds();
     bool stop = false;
     while (have < n && !status && !stop) {
         uint64_t seeds[AT_ONCE];
@@ -83,8 +85,11 @@ static hkd_status fill_shard(const char *path, double *states, double *labels, i
         if (!status) have += count;
         if (!status && r->progress) r->progress(r->progress_self, first + have, r->count);
         stop = r->cancel && *r->cancel;
+        if (!status && (have == n || stop || hkd_seconds() - saved >= r->every)) {
+            status = save_shard(path, states, labels, teacher, r, have);
+            saved = hkd_seconds();
+        }
     }
-    if (!status && have > before) status = save_shard(path, states, labels, teacher, r, have);
     return status || !stop ? status : hkd_fail(HKD_RESOURCES, "interrupted; the first %lld trajectories are kept",
                                                (long long)(first + have));
 }

@@ -3,8 +3,8 @@
  *   sigma  [N + 1]  (float64)                        the levels, ending in 0
  *   labels [m]  (int64)                              -1 without classes
  * and metadata hkd.trajectories (what made them, as JSON text). Generation can be stopped and taken up again at any time, with
- * the same bytes at the end: the shard being filled is written when it is full or when `cancel` is set; a process that is
- * killed loses what it had computed of it, at most HKD_SHARD - 1 trajectories. A folder can be made to hold more later.
+ * the same bytes at the end: the shard being filled is written when it is full, when `cancel` is set, and whenever `every`
+ * seconds have passed; a process that is killed loses what it has computed since. A folder can be made to hold more later.
  */
 #ifndef HKD_TRAJECTORY_FILE_H
 #define HKD_TRAJECTORY_FILE_H
@@ -20,6 +20,7 @@ typedef struct {
     int64_t steps;       /* N of the Karras grid; Heun takes 2N - 1 evaluations */
     uint64_t first_seed; /* trajectory k starts from the noise of seed first_seed + k */
     bool half;           /* store float16 */
+    double every;        /* seconds between writings of a shard that is not full; 0: after every 32 trajectories */
     const char *made_by; /* JSON text that fixes teacher and settings: shards made otherwise are refused */
     const volatile sig_atomic_t *cancel;                /* NULL, or nonzero to stop (HKD_RESOURCES) */
     void (*progress)(void *self, int64_t done, int64_t total);
