@@ -206,6 +206,29 @@ typedef struct {
 /* x[i] [count] of each of 2 models or more. */
 hkd_status hkd_scatter_over_models(hkd_scatter *out, const double *const *x, int64_t models, int64_t count);
 
+/* ---- all of it on one page ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    hkd_model *teacher;    /* the denoiser it learnt from, shown beside it: of its pictures and classes; NULL: none */
+    const uint64_t *seeds; /* [n] the images, at least one */
+    int64_t n;
+    int class_label;       /* of all images; -1: drawn from each seed */
+    const char *log;       /* files, NULL: the page says how to make them. The log of hkd train (CSV); what was printed by */
+    const char *verify;    /* hkd verify --json, */
+    const char *refit;     /* hkd spectrum --refit --json, */
+    const char *others;    /* hkd spectrum --others --json, */
+    const char *control;   /* hkd edit --control --json */
+    const char *command;   /* how the page is made, in the caller's words; NULL: it does not say */
+    /* Told how many of the page's parts are done; any status but HKD_OK ends the work. NULL: nobody. */
+    hkd_status (*progress)(void *self, int64_t done, int64_t all);
+    void *self;
+} hkd_report_options;
+/* Write an HTML file that needs no other (`hkd report`): samples, path, spectrum, bands, effect, edits, propositions, training,
+ * verification, and how all was made, with hashes of the files that the models were loaded from, as they are now. The page
+ * appears as a whole or not at all. HKD_USAGE for a model without operators, a teacher of other pictures, a class that it does
+ * not have; HKD_BAD_FILE for a file that is not what its place asks for. A library built without libpng refuses. */
+hkd_status hkd_report_write(const char *path, hkd_model *m, const hkd_report_options *options);
+
 #ifdef __GNUC__
 #pragma GCC visibility pop
 #endif

@@ -195,10 +195,8 @@ hkd_status hkd_insight_path(hkd_insight *in, double *x, const uint64_t *seeds, i
 }
 
 static hkd_status check_teacher(const hkd_insight *in, const hkd_model *teacher, int64_t steps) {
-    const hkd_config *t = &teacher->config, *m = &in->m->config;
-    if (t->is_hkd || t->img_resolution != m->img_resolution || t->img_channels != m->img_channels ||
-        t->label_dim != m->label_dim)
-        return hkd_fail(HKD_USAGE, "teacher: expected a denoiser of the model's pictures and classes");
+    const hkd_status status = hkd_teacher_check(teacher, in->m);
+    if (status) return status;
     return steps > 0 ? HKD_OK : hkd_fail(HKD_USAGE, "teacher: %lld steps, expected at least 1", (long long)steps);
 }
 

@@ -101,13 +101,13 @@ static hkd_status put_png(FILE *out, const hkd_image *image) {
 }
 
 hkd_status hkd_report_sheet(int *number, hkd_report *r, const double *values, int64_t rows, int64_t columns) {
-    const int64_t side = r->s.side, channels = r->s.channels;
+    const int64_t side = r->side, channels = r->channels;
     hkd_image sheet, tile;
     hkd_status status = hkd_image_new(&sheet, columns * side, rows * side, (int)channels);
     if (status) return status;
     status = hkd_image_new(&tile, side, side, (int)channels);
     for (int64_t k = 0; k < rows * columns && !status; k++) {
-        hkd_image_set(&tile, values + k * r->s.size);
+        hkd_image_set(&tile, values + k * r->size);
         for (int64_t i = 0; i < side; i++)
             memcpy(sheet.pixels + ((k / columns * side + i) * sheet.width + k % columns * side) * channels,
                    tile.pixels + i * side * channels, (size_t)(side * channels));
