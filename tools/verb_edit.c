@@ -165,9 +165,12 @@ static hkd_status measure(change *out, const job *j, int column) {
 
 /* What the band is, for people. */
 static void describe(char *out, size_t size, const job *j) {
+    static const char *const key[] = {"alpha", "abs_alpha", "growth", "detail"};
+    const hkd_band_rule *rule = &j->bands.rule;
     char why[256] = "";
     if (j->measured) hkd_polarity_text(why, sizeof why, &j->polarity);
-    snprintf(out, size, "ranks %.4g to %.4g%s%s", j->from, j->to, *why ? "; " : "", why);
+    snprintf(out, size, "ranks %.4g to %.4g by %s%s%s%s", j->from, j->to, key[rule->key], rule->joint ? ", over all levels" : "",
+             *why ? "; " : "", why);
 }
 
 static hkd_status report(const job *j, bool json) {

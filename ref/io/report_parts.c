@@ -16,12 +16,13 @@ double *hkd_report_room(const hkd_report *r, int64_t count) {
 
 hkd_status hkd_report_no_room(void) { return hkd_fail(HKD_RESOURCES, "out of memory for the report's pictures"); }
 
+/* A blank that no line breaks at. */
 const char **hkd_report_seeds(const hkd_report *r) {
     const int64_t n = r->noise.in.n;
     const char **title = malloc((size_t)n * (sizeof *title + 32) + 1);
     char *text = title ? (char *)(title + n) : NULL;
     for (int64_t i = 0; title && i < n; i++, text += 32) {
-        snprintf(text, 32, "seed %llu", (unsigned long long)r->noise.seeds[i]);
+        snprintf(text, 32, "seed\302\240%llu", (unsigned long long)r->noise.seeds[i]);
         title[i] = text;
     }
     return title;

@@ -56,21 +56,23 @@ static hkd_status plot_level(hkd_report *r, int64_t k) {
         snprintf(title, sizeof title, "%s, %lldx%lldx%lld: alpha and beta", r->levels.name[k], (long long)v->d,
                  (long long)v->h,
                  (long long)v->w);
-        fprintf(r->out, "<div class=\"eigen\" data-level=\"%lld\" hidden>", (long long)k + 1);
+        fprintf(r->out, "<div class=\"eigen plots\" data-level=\"%lld\" hidden>", (long long)k + 1);
         hkd_svg_plot(r->out, &(hkd_plot){title, {.label = "alpha"}, {.label = "beta"}, continuous, 3, false});
         snprintf(title, sizeof title, "Eigenvalues of one step, dt = %g", dt);
         hkd_svg_plot(r->out, &(hkd_plot){title, {.label = "real"}, {.label = "imaginary"}, discrete, 3, true});
-        if (e->stride > 1) fprintf(r->out, "<p>Of %lld modes every %lldth is drawn.</p>", (long long)hkd_mode_count(v),
-                                   (long long)e->stride);
     }
+    const int64_t stride = e ? e->stride : 1;
     free(e);
     if (status) return status;
     hkd_plot_histogram(r->out, &r->levels, k, HKD_ALPHA);
     hkd_plot_histogram(r->out, &r->levels, k, HKD_BETA);
     if (v->ah * v->aw > 1) {
         status = hkd_plot_alpha_map(r->out, &r->levels, k);
-        fputs("<p>Where in the picture alpha is large: there latents shrink fastest on the way to the picture.</p>", r->out);
+        fputs("<p>The map: where in the picture alpha is large, latents shrink fastest on the way to the picture.</p>", r->out);
     }
+    if (stride > 1)
+        fprintf(r->out, "<p>Of the %lld eigenvalues one in %lld is drawn.</p>", (long long)hkd_mode_count(v),
+                (long long)stride);
     fputs("</div>\n", r->out);
     return status;
 }
@@ -94,7 +96,7 @@ static hkd_status plot_all(hkd_report *r) {
         }
         series[b] = (hkd_series){band_name[b], l->count > 1 ? HKD_LINE : HKD_POINTS, at, mean[b], l->count};
     }
-    fputs("<div class=\"eigen\" data-level=\"0\">", r->out);
+    fputs("<div class=\"eigen plots\" data-level=\"0\">", r->out);
     hkd_svg_plot(r->out, &(hkd_plot){"Mean real part (alpha) of each third", {.label = "level"}, {.label = "alpha"}, series, 3,
                                      false});
     fputs("</div>\n", r->out);
@@ -124,10 +126,10 @@ static hkd_status band_tiles(hkd_report *r) {
                                                           (size_t)size * sizeof *d);
     }
     if (!status) status = hkd_report_sheet(&sheet, r, all, n, columns);
-    fputs("<div><div class=\"tiles\" style=\"grid-template-columns:repeat(auto-fill,minmax(64px,96px))\">", r->out);
+    fputs("<div class=\"tiles\" style=\"grid-template-columns:repeat(auto-fill,minmax(64px,96px))\">", r->out);
     for (int64_t i = 0; i < n && !status; i++) hkd_report_tile(r, sheet, i, -1, "decoded from the chosen band");
     fputs("</div>\n<p>Decoded from the chosen third of modes alone. With one level chosen the other levels stay "
-          "whole.</p></div>\n", r->out);
+          "whole.</p>\n", r->out);
     free(d);
     free(all);
     return status;
@@ -143,13 +145,12 @@ hkd_status hkd_report_spectrum(hkd_report *r) {
     for (int b = 0; b < 4; b++)
         fprintf(r->out, "<label><input type=\"radio\" name=\"band\" value=\"%s\" data-number=\"%d\"%s> %s</label>",
                 b ? band_name[b - 1] : "all", b, b ? "" : " checked", b ? band_name[b - 1] : "all");
-    fputs("</fieldset></div>\n<div class=\"plots\"><div>\n", r->out);
-    hkd_status status = plot_all(r);
+    fputs("</fieldset></div>\n", r->out);
+    hkd_status status = band_tiles(r);
+    if (!status) status = plot_all(r);
     for (int64_t k = 0; k < r->levels.count && !status; k++) status = plot_level(r, k);
-    fputs("</div>\n", r->out);
-    if (!status) status = band_tiles(r);
     hkd_polarity_text(text, sizeof text, &r->polarity);
-    fputs("</div>\n<p>Polarity: ", r->out);
+    fputs("<p>Polarity: ", r->out);
     hkd_svg_text(r->out, text);
     fputs(".</p>\n", r->out);
     if (!status) status = hkd_report_identifiability(r, r->o->refit);
@@ -209,8 +210,8 @@ hkd_status hkd_report_effect(hkd_report *r) {
           "path has passed through, from noise (1) to the picture (0). At 0 the shares add up to 1.</p>\n<div class=\"plots\">",
           r->out);
     if (!status)
-        hkd_svg_plot(r->out, &(hkd_plot){"Cumulative effect", {.label = "time"}, {.label = "share", .low = 0, .high = 1},
-                                         series, 3, false});
+        hkd_svg_plot(r->out, &(hkd_plot){"Cumulative effect", {.label = "time (1 noise, 0 picture)"},
+                                         {.label = "share", .low = 0, .high = 1}, series, 3, false});
     fputs("</div>\n", r->out);
     if (!status) status = radial(r);
     fputs("</section>\n", r->out);
