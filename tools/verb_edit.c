@@ -169,8 +169,8 @@ static void describe(char *out, size_t size, const job *j) {
     const hkd_band_rule *rule = &j->bands.rule;
     char why[256] = "";
     if (j->measured) hkd_polarity_text(why, sizeof why, &j->polarity);
-    snprintf(out, size, "ranks %.4g to %.4g by %s%s%s%s", j->from, j->to, key[rule->key], rule->joint ? ", over all levels" : "",
-             *why ? "; " : "", why);
+    snprintf(out, size, "ranks %.4g to %.4g by %s%s%s%s", j->from, j->to, key[rule->key],
+             rule->joint ? ", over all levels" : "", *why ? "; " : "", why);
 }
 
 static hkd_status report(const job *j, bool json) {
