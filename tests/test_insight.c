@@ -94,8 +94,8 @@ static int shell_size(int k) {
     return size;
 }
 
-/* A picture without half of the modes is one of the other half alone: the mark must be of that difference, and its spectrum hold
- * the same energy (Parseval). Without no modes nothing changes. */
+/* A picture without half of the modes is one of the other half alone: the mark must be of that difference, and its spectrum
+ * hold the same energy (Parseval). To leave out a band of no modes changes nothing. */
 static void marks(const stage *s) {
     enum { SHELLS = SIDE / 2 + 2 };
     double power[3 * SHELLS], d[N * SIZE], square = 0, energy = 0;

@@ -113,6 +113,7 @@ static void bad_input(const char *model, const char *teacher) {
     program_refuses(2, "expected a denoiser", "report --model %s --teacher %s --out %s", model, model, out);
     program_refuses(3, "a log of hkd train", "report --model %s --log %s --seeds 0 --out %s", model, scratch("verify.json"),
                     out);
+    program_refuses(3, "missing.json", "report --model %s --refit missing.json --out %s", model, out);
     static const char *const measured[] = {"verify", "refit", "others", "control"};
     for (int k = 0; k < 4; k++) {
         program_refuses(3, "expected what hkd", "report --model %s --%s %s --seeds 0 --out %s", model, measured[k],

@@ -61,6 +61,18 @@ static hkd_status body(hkd_report *r) {
     return status;
 }
 
+/* A file that is not there is said before the long work. */
+static hkd_status check_files(const hkd_report_options *o) {
+    const char *const file[] = {o->log, o->verify, o->refit, o->others, o->control};
+    hkd_status status = HKD_OK;
+    for (size_t k = 0; k < sizeof file / sizeof *file && !status; k++) {
+        hkd_file *opened = NULL;
+        if (file[k]) status = hkd_file_open(&opened, file[k]);
+        hkd_file_close(opened);
+    }
+    return status;
+}
+
 /* The model's operators, ranked by alpha, and the images' noise, latents and pictures. */
 static hkd_status prepare(hkd_report *r) {
     const hkd_report_options *o = r->o;
@@ -98,6 +110,7 @@ hkd_status hkd_report_write(const char *path, hkd_model *m, const hkd_report_opt
     r->o = options;
     r->model = m;
     hkd_status status = hkd_check_writable(path);
+    if (!status) status = check_files(options);
     if (!status) status = prepare(r);
     if (!status) status = write(r, path);
     hkd_model_bands_free(&r->bands);
