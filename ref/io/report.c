@@ -1,6 +1,7 @@
 /* hkd_report_write: one page that shows what a model does. Its sections are in the files report_*.c. */
 #include "report.h"
 
+#include "image.h"
 #include "model_path.h"
 #include "os.h"
 #include "status.h"
@@ -105,6 +106,8 @@ static hkd_status write(hkd_report *r, const char *path) {
 }
 
 hkd_status hkd_report_write(const char *path, hkd_model *m, const hkd_report_options *options) {
+    if (strcmp(hkd_image_ending(), "png"))
+        return hkd_fail(HKD_USAGE, "%s: a report holds PNG, and this library was built without libpng", path);
     hkd_report *r = calloc(1, sizeof *r);
     if (!r) return hkd_fail(HKD_RESOURCES, "out of memory");
     r->o = options;
