@@ -153,8 +153,8 @@ static hkd_status shapes(hkd_report *r, const double *times, const hkd_path_shap
           "has none.</p>\n", r->out);
     if (decoded->degrees < 5)
         fprintf(r->out, "<p>This model's own path is short: its picture turns by %.1f&deg; from noise to picture, and is "
-                        "nearly finished at once. The encoder, which is told the noise level, does most of the work, the operators "
-                        "little.</p>\n", decoded->degrees);
+                        "nearly finished at once. The encoder, which is told the noise level, does most of the work, the "
+                        "operators little.</p>\n", decoded->degrees);
     return HKD_OK;
 }
 
