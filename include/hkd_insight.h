@@ -67,6 +67,16 @@ typedef struct {
 /* Which end of the ranks is fine detail, on 64 fixed pictures of the model. */
 hkd_status hkd_insight_measure_polarity(hkd_insight_polarity *out, hkd_insight *in);
 
+typedef struct {
+    double centroid, without;         /* mean centroid of the pictures, whole and without the band, in cycles per picture */
+    double change;                    /* root mean square of what its removal changes */
+    double low, middle, high;         /* how the energy of that change is spread over spatial frequencies; the mean left out */
+    int64_t shells;                   /* R / 2 + 2: rings of 0 (the mean), 1, ... R / 2 cycles per picture, and the corners */
+} hkd_insight_mark;
+/* What the band does to the pictures of these seeds. power [3, R / 2 + 2] (NULL: not wanted): radial power spectra, per
+ * frequency, of the whole pictures, of those without the band, of the change. */
+hkd_status hkd_insight_band_mark(hkd_insight_mark *out, double *power, hkd_insight *in, const uint64_t *seeds, int64_t n);
+
 /* effect [count] at decreasing times: the band's share in the energy of all latents that the paths of these seeds have passed
  * through by then. At time 0 the effects of bands that partition the modes add up to 1. */
 hkd_status hkd_insight_effect(hkd_insight *in, double *effect, const uint64_t *seeds, int64_t n, const double *times,
@@ -121,6 +131,20 @@ typedef struct {
 } hkd_edit;
 /* d [n, C, R, R]: (1 - r) z + r z_ref on the band and region, decoded once. */
 hkd_status hkd_insight_edit(hkd_insight *in, double *d, const hkd_edit *edit);
+
+/* Is an edit of the chosen band more than one of as many random modes (ref/koopman/edit_control.h)? */
+enum { HKD_CONTROL_SETS = 64 }; /* at most */
+typedef struct {
+    int64_t n, sets;            /* pictures; in: random sets, 2 .. HKD_CONTROL_SETS */
+    bool over_all;              /* in: sets of all levels together; false: as many modes on each level */
+    double rmse;                /* of every edit: the mean over pictures of what they were brought to; agrees to 1 % */
+    double ratio[2];            /* of the band and of the random sets; means */
+    double low[2];              /* energy per value of the change, in low spatial frequencies; means */
+    double difference, half;    /* random - band: mean +- half, 95 %; above 0: the band spares the low frequencies */
+} hkd_edit_control;
+/* The edit and as large ones of random sets, drawn from `seed`, picture by picture. HKD_USAGE for fewer than 2 pictures, and
+ * for one of everything. */
+hkd_status hkd_insight_edit_control(hkd_edit_control *out, hkd_insight *in, const hkd_edit *edit, uint64_t seed);
 
 /* Regions [h, w], row 0 on top. */
 void hkd_region_triangle(double *region, int64_t h, int64_t w); /* 1 where i/h >= j/w: the lower-left half */
@@ -205,6 +229,29 @@ typedef struct {
 } hkd_scatter;
 /* x[i] [count] of each of 2 models or more. */
 hkd_status hkd_scatter_over_models(hkd_scatter *out, const double *const *x, int64_t models, int64_t count);
+
+/* ---- all of it on one page ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    hkd_model *teacher;    /* the denoiser it learnt from, shown beside it: of its pictures and classes; NULL: none */
+    const uint64_t *seeds; /* [n] the images, at least one */
+    int64_t n;
+    int class_label;       /* of all images; -1: drawn from each seed */
+    const char *log;       /* files, NULL: the page says how to make them. The log of hkd train (CSV); what was printed by */
+    const char *verify;    /* hkd verify --json, */
+    const char *refit;     /* hkd spectrum --refit --json, */
+    const char *others;    /* hkd spectrum --others --json, */
+    const char *control;   /* hkd edit --control --json */
+    const char *command;   /* how the page is made, in the caller's words; NULL: it does not say */
+    /* Told how many of the page's parts are done; any status but HKD_OK ends the work. NULL: nobody. */
+    hkd_status (*progress)(void *self, int64_t done, int64_t all);
+    void *self;
+} hkd_report_options;
+/* Write an HTML file that needs no other (`hkd report`): samples, path, spectrum, bands, effect, edits, propositions, training,
+ * verification, and how all was made, with hashes of the files that the models were loaded from, as they are now. The page
+ * appears as a whole or not at all. HKD_USAGE for a model without operators, a teacher of other pictures, a class that it does
+ * not have; HKD_BAD_FILE for a file that is not what its place asks for. A library built without libpng refuses. */
+hkd_status hkd_report_write(const char *path, hkd_model *m, const hkd_report_options *options);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

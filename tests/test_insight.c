@@ -83,6 +83,57 @@ static void bands(const stage *s) {
     CHECK(hkd_insight_rank(s->in, (hkd_sort)7, false) == HKD_USAGE, "a sort key that does not exist is accepted");
 }
 
+/* Frequencies (u, v) of a SIDE x SIDE picture whose distance from 0 rounds to k; the corners beyond are the last shell. */
+static int shell_size(int k) {
+    int size = 0;
+    for (int u = -SIDE / 2; u < SIDE / 2; u++)
+        for (int v = -SIDE / 2; v < SIDE / 2; v++) {
+            const int shell = (int)(sqrt((double)(u * u + v * v)) + 0.5);
+            size += (shell > SIDE / 2 ? SIDE / 2 + 1 : shell) == k;
+        }
+    return size;
+}
+
+/* A picture without half of the modes is one of the other half alone: the mark must be of that difference, and its spectrum
+ * hold the same energy (Parseval). To leave out a band of no modes changes nothing. */
+static void marks(const stage *s) {
+    enum { SHELLS = SIDE / 2 + 2 };
+    double power[3 * SHELLS], d[N * SIZE], square = 0, energy = 0;
+    hkd_insight_mark mark;
+    CHECK(!hkd_insight_choose(s->in, 0.5, 1) && !hkd_insight_band_images(s->in, d, seeds, N, 0) &&
+              !hkd_insight_choose(s->in, 0, 0.5) && !hkd_insight_band_mark(&mark, power, s->in, seeds, N), "%s",
+          hkd_last_error());
+    for (int i = 0; i < N * SIZE; i++) square += (d[i] - s->x[i]) * (d[i] - s->x[i]) / (N * SIZE);
+    for (int k = 0; k < SHELLS; k++) energy += power[2 * SHELLS + k] * shell_size(k) / (SIDE * SIDE);
+    CHECK(mark.shells == SHELLS && mark.change > 0 && fabs(mark.change - sqrt(square)) < 1e-6 * mark.change,
+          "%s: the change is %g, of the pictures %g", s->name, mark.change, sqrt(square));
+    CHECK(fabs(energy - square) < 1e-6 * square, "%s: the spectrum holds %g of %g", s->name, energy, square);
+    CHECK(fabs(mark.low + mark.middle + mark.high - 1) < 1e-12 && mark.centroid != mark.without, "%s: shares add up to %g",
+          s->name, mark.low + mark.middle + mark.high);
+    CHECK(!hkd_insight_choose(s->in, 0.5, 0.5) && !hkd_insight_band_mark(&mark, NULL, s->in, seeds, N) && mark.change == 0 &&
+              mark.centroid == mark.without, "%s: a band without modes changes %g", s->name, mark.change);
+}
+
+/* The comparison is of this edit with sets of this seed, and refuses what it cannot compare. (What it computes is tested where
+ * it is defined.) */
+static void control(const stage *s) {
+    const hkd_edit e = {.n = N, .seeds = seeds, .reference_seeds = others, .time = 0.5, .ratio = 0.5};
+    hkd_edit bad = e;
+    hkd_edit_control a = {.sets = 3}, b = a, c = a, none = {.sets = 1};
+    CHECK(!hkd_insight_choose(s->in, 0, 0.3) && !hkd_insight_edit_control(&a, s->in, &e, 1) &&
+              !hkd_insight_edit_control(&b, s->in, &e, 1) && !hkd_insight_edit_control(&c, s->in, &e, 2), "%s",
+          hkd_last_error());
+    CHECK(a.n == N && a.rmse > 0 && a.half > 0 && fabs(a.low[1] - a.low[0] - a.difference) < 1e-12, "%s: %g - %g is not %g",
+          s->name, a.low[1], a.low[0], a.difference);
+    CHECK(a.difference == b.difference && a.half == b.half && a.difference != c.difference, "%s: sets of another seed",
+          s->name);
+    CHECK(hkd_insight_edit_control(&none, s->in, &e, 1) == HKD_USAGE, "one set has no spread");
+    bad.n = 1;
+    CHECK(hkd_insight_edit_control(&b, s->in, &bad, 1) == HKD_USAGE, "one picture has no spread");
+    bad.n = N, bad.everything = true;
+    CHECK(hkd_insight_edit_control(&c, s->in, &bad, 1) == HKD_USAGE, "everything is no band");
+}
+
 /* The path ends in the sample bit for bit, the teacher's in the teacher's sample, and x_T is the same noise. */
 static void path(const stage *s) {
     const double times[3] = {1, 0.6, 0}; /* levels of the teacher's own grid of 6 */
@@ -191,8 +242,10 @@ static void on(const char *device, const char *model, const char *teacher) {
                   !hkd_sample(s.m, s.x, seeds, N, 1) && !hkd_sample(s.m, s.other, others, N, 1), "%s", hkd_last_error())) {
         spectrum(&s);
         bands(&s);
+        marks(&s);
         path(&s);
         edits(&s);
+        control(&s);
         restoration(&s);
         consistency(&s);
         refit(&s);

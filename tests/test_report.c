@@ -1,4 +1,5 @@
 /* hkd report: one page that needs nothing else, whose controls change what is seen, in a real browser. */
+#include "hkd_insight.h"
 #include "image.h"
 #include "os.h"
 #include "program.h"
@@ -112,6 +113,7 @@ static void bad_input(const char *model, const char *teacher) {
     program_refuses(2, "expected a denoiser", "report --model %s --teacher %s --out %s", model, model, out);
     program_refuses(3, "a log of hkd train", "report --model %s --log %s --seeds 0 --out %s", model, scratch("verify.json"),
                     out);
+    program_refuses(3, "missing.json", "report --model %s --refit missing.json --out %s", model, out);
     static const char *const measured[] = {"verify", "refit", "others", "control"};
     for (int k = 0; k < 4; k++) {
         program_refuses(3, "expected what hkd", "report --model %s --%s %s --seeds 0 --out %s", model, measured[k],
@@ -122,8 +124,62 @@ static void bad_input(const char *model, const char *teacher) {
     CHECK(!hkd_exists(out), "a refused report left a file");
 }
 
+/* ---- the library call ---- */
+
+static hkd_status third_part(void *self, int64_t done, int64_t all) {
+    int64_t *most = self;
+    CHECK(done >= *most && done < all, "part %d of %d after %d", (int)done, (int)all, (int)*most);
+    *most = done;
+    return done < 3 ? HKD_OK : HKD_RESOURCES;
+}
+
+/* What must not leave a page: work that is stopped, and options that contradict the model. */
+static void ends_without_page(hkd_model *m, const hkd_report_options *good) {
+    char out[512];
+    int64_t most = 0;
+    hkd_report_options o = *good;
+    snprintf(out, sizeof out, "%s", scratch("unfinished.html"));
+    o.progress = third_part;
+    o.self = &most;
+    CHECK(hkd_report_write(out, m, &o) == HKD_RESOURCES && most == 3, "it went on to part %d", (int)most);
+    o = *good, o.n = 0;
+    CHECK(hkd_report_write(out, m, &o) == HKD_USAGE, "a page of no seeds");
+    o = *good, o.class_label = 0;
+    CHECK(hkd_report_write(out, m, &o) == HKD_USAGE, "a class of a model without classes");
+    o = *good, o.teacher = m;
+    CHECK(hkd_report_write(out, m, &o) == HKD_USAGE && strstr(hkd_last_error(), "report_model"), "%s", hkd_last_error());
+    CHECK(!hkd_exists(out), "a page that was not finished is there");
+    CHECK(hkd_report_write(scratch("nowhere/page.html"), m, good) && strstr(hkd_last_error(), "cannot write"), "%s",
+          hkd_last_error());
+}
+
+/* The verb may add nothing of its own: the call writes the same bytes. */
+static void by_library(const char *model, const char *teacher, const char *page, hkd_report_options *o) {
+    static const uint64_t seeds[] = {0, 1, 2};
+    char out[512];
+    size_t size = 0, expected = 0;
+    hkd_device *dev = NULL;
+    hkd_model *m = NULL, *t = NULL;
+    snprintf(out, sizeof out, "%s", scratch("library.html"));
+    o->seeds = seeds, o->n = 3, o->class_label = -1;
+    if (CHECK(!hkd_device_open(&dev, "cpu", NULL) && !hkd_model_load(&m, model, dev) && !hkd_model_load(&t, teacher, dev) &&
+              (o->teacher = t, !hkd_report_write(out, m, o)), "%s", hkd_last_error())) {
+        char *got = read(out, &size), *want = read(page, &expected);
+        size_t same = 0;
+        while (got && want && same < size && same < expected && got[same] == want[same]) same++;
+        CHECK(size && size == expected && same == size, "%zu bytes, the verb's page has %zu; other from %.60s on", size,
+              expected, got ? got + same : "");
+        free(want);
+        free(got);
+        ends_without_page(m, o);
+    }
+    hkd_model_free(t);
+    hkd_model_free(m);
+    hkd_device_close(dev);
+}
+
 void test_report(void) {
-    char model[512], teacher[512], out[512];
+    char model[256], teacher[256], out[256];
     const hkd_config c = small_config(true, 0), d = small_config(false, 0);
     static const char log[] = "step,images,loss,loss_end,loss_path,lr,gradient_norm,consistency_loss,consistency_bound\n"
                              "1,8,0.9,0.5,0.4,1e-3,1,,\n2,16,0.5,0.3,0.2,1e-3,1,4,0.1\n3,24,0.4,0.3,0.2,1e-3,1,2,0.05\n";
@@ -152,19 +208,21 @@ void test_report(void) {
     snprintf(out, sizeof out, "%s", scratch("report.html"));
     small_model_file(model, &c);
     small_model_file(teacher, &d);
-    CHECK(!hkd_write_file(scratch("log.csv"), log, sizeof log - 1), "%s", hkd_last_error());
-    CHECK(!hkd_write_file(scratch("verify.json"), verdict, sizeof verdict - 1), "%s", hkd_last_error());
-    CHECK(!hkd_write_file(scratch("refit.json"), refit, sizeof refit - 1) &&
-              !hkd_write_file(scratch("others.json"), others, sizeof others - 1) &&
-              !hkd_write_file(scratch("control.json"), control, strlen(control)) &&
-              !hkd_write_file(scratch("empty.json"), "{}", 2), "%s", hkd_last_error());
-    char files[2048];
-    snprintf(files, sizeof files, "--log %s --verify %s", scratch("log.csv"), scratch("verify.json"));
-    snprintf(files + strlen(files), sizeof files - strlen(files), " --refit %s --others %s --control %s",
-             scratch("refit.json"), scratch("others.json"), scratch("control.json"));
-    CHECK(program("report --model %s --teacher %s --seeds 0-2 %s --out %s", model, teacher, files, out) == 0, "%s",
-          program_err());
+    const char *const file[][2] = {{"log.csv", log}, {"verify.json", verdict}, {"refit.json", refit}, {"others.json", others},
+                                   {"control.json", control}, {"empty.json", "{}"}};
+    char path[6][256], options[3600], command[3700];
+    for (int k = 0; k < 6; k++) {
+        snprintf(path[k], sizeof path[k], "%s", scratch(file[k][0]));
+        CHECK(!hkd_write_file(path[k], file[k][1], strlen(file[k][1])), "%s", hkd_last_error());
+    }
+    snprintf(options, sizeof options, "--model %s --teacher %s --seeds 0-2 --log %s --verify %s --refit %s --others %s "
+             "--control %s --out %s", model, teacher, path[0], path[1], path[2], path[3], path[4], out);
+    snprintf(command, sizeof command, "hkd report %s", options);
+    CHECK(program("report %s", options) == 0, "%s", program_err());
     page(out);
+    hkd_report_options o = {.log = path[0], .verify = path[1], .refit = path[2], .others = path[3], .control = path[4],
+                            .command = command};
+    by_library(model, teacher, out, &o);
     if (system("command -v chromium >/dev/null 2>&1")) test_skip("hkd report in a browser", "chromium is not installed");
     else in_browser(out, 360, false), in_browser(out, 1600, true); /* a telephone; a wide screen in the dark */
     bad_input(model, teacher);

@@ -44,13 +44,6 @@ hkd_status hkd_read_tensor(double **out, hkd_shape *want, const hkd_safetensors 
     return status;
 }
 
-hkd_status hkd_check_writable(const char *path) {
-    hkd_writer *writer;
-    const hkd_status status = hkd_writer_open(&writer, path);
-    if (!status) hkd_writer_abandon(writer);
-    return status;
-}
-
 bool hkd_ends_with(const char *path, const char *ending) {
     const size_t n = strlen(path), m = strlen(ending);
     return n > m && !strcmp(path + n - m, ending);

@@ -12,8 +12,6 @@ hkd_status hkd_read_tensor(double **out, hkd_shape *want, const hkd_safetensors 
 /* "[2,3,16,16]", with N for HKD_ANY. */
 const char *hkd_shape_text(char *out, size_t size, int rank, const int64_t *dim);
 
-/* Can a file be made at `path`? Asked before long work; leaves nothing behind. */
-hkd_status hkd_check_writable(const char *path);
 bool hkd_ends_with(const char *path, const char *ending); /* ".png" */
 bool hkd_names_picture(const char *path);                 /* .png or .ppm */
 

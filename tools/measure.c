@@ -49,15 +49,6 @@ hkd_status hkd_measure_polarity(hkd_polarity *out, hkd_subject *s, hkd_model_ban
     return status;
 }
 
-void hkd_polarity_text(char *out, size_t size, const hkd_polarity *p) {
-    static const char *const verdict[] = {"the model does not say which end is fine detail; high is by convention",
-                                          "fine detail (high) is", "fine detail (high) is"};
-    snprintf(out, size, "%s the %s ranks: without the lowest third minus without the highest, the centroid of %lld fixed "
-             "pictures is %+.4f, 95 %% interval %+.4f to %+.4f cycles per picture", verdict[p->verdict],
-             p->ascending ? "highest" : "lowest", (long long)p->n, p->difference, p->difference - p->half,
-             p->difference + p->half);
-}
-
 json_t *hkd_polarity_json(const hkd_polarity *p) {
     static const char *const verdict[] = {"undecided", "ascending", "descending"};
     json_t *thirds = json_array();

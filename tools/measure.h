@@ -16,8 +16,6 @@ hkd_status hkd_rank_modes(hkd_model_bands *out, hkd_subject *s, const hkd_band_r
 
 /* Polarity with a progress bar. */
 hkd_status hkd_measure_polarity(hkd_polarity *out, hkd_subject *s, hkd_model_bands *b, bool quiet);
-/* "high ranks are fine detail (...)": one sentence with the numbers, for people. */
-void hkd_polarity_text(char *out, size_t size, const hkd_polarity *p);
 json_t *hkd_polarity_json(const hkd_polarity *p);
 /* ranks [from, to) of "low", "middle" or "high", measured; anything else is read as an interval. *measured says which. */
 hkd_status hkd_choose_band(double *from, double *to, bool *measured, hkd_polarity *p, const char *name, hkd_subject *s,

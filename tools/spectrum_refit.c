@@ -1,6 +1,7 @@
 #include "spectrum_refit.h"
 
 #include "exact_teacher.h"
+#include "model_path.h"
 #include "pictures.h"
 #include "progress.h"
 #include "refit.h"
@@ -33,12 +34,8 @@ static hkd_status open_teacher(job *j) {
     if (!hkd_is_exact_teacher(name)) {
         hkd_status status = hkd_model_load(&j->network, name, j->model->dev);
         if (status) return status;
-        const hkd_config *t = &j->network->config;
-        if (t->is_hkd || t->img_resolution != c->img_resolution || t->img_channels != c->img_channels ||
-            t->label_dim != c->label_dim)
-            return hkd_fail(HKD_USAGE, "--teacher %s: expected a denoiser of the model's pictures and classes", name);
-        j->teacher = (hkd_path_teacher){.model = j->network, .config = t};
-        return HKD_OK;
+        j->teacher = (hkd_path_teacher){.model = j->network, .config = &j->network->config};
+        return hkd_teacher_check(j->network, j->model);
     }
     hkd_status status = hkd_given(j->args, "data") ? hkd_arg_int(&most, j->args, "data-count", 0, INT64_MAX)
                                                    : hkd_fail(HKD_USAGE, "--teacher %s needs --data", name);

@@ -27,14 +27,13 @@ void hkd_subject_free(hkd_subject *s) {
     hkd_device_close(s->dev);
 }
 
-hkd_status hkd_inputs_set_class(hkd_inputs *i, const hkd_model *m, const hkd_args *a, const char *option) {
+hkd_status hkd_inputs_class_of_option(hkd_inputs *i, const hkd_model *m, const hkd_args *a, const char *option) {
     const int64_t classes = m->config.label_dim;
     int64_t label;
     if (!hkd_given(a, option)) return HKD_OK;
     if (!classes) return hkd_fail(HKD_USAGE, "--%s: the model has no classes", option);
     const hkd_status status = hkd_arg_int(&label, a, option, 0, classes - 1);
-    for (int64_t k = 0; k < i->in.n * classes && !status; k++) i->labels[k] = k % classes == label;
-    return status;
+    return status ? status : hkd_inputs_set_class(i, m, label);
 }
 
 hkd_status hkd_inputs_of_option(hkd_inputs *out, const hkd_model *m, const hkd_args *a, const char *name) {
@@ -48,5 +47,6 @@ hkd_status hkd_inputs_of_option(hkd_inputs *out, const hkd_model *m, const hkd_a
     if (status) return status;
     status = hkd_inputs_of_seeds(out, m, seeds, n);
     free(seeds);
-    return status ? status : hkd_inputs_set_class(out, m, a, strcmp(name, "reference-seeds") ? "class" : "reference-class");
+    if (status) return status;
+    return hkd_inputs_class_of_option(out, m, a, strcmp(name, "reference-seeds") ? "class" : "reference-class");
 }

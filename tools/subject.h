@@ -18,7 +18,7 @@ hkd_status hkd_subject_open(hkd_subject *s, const hkd_args *a);
 void hkd_subject_free(hkd_subject *s);
 
 /* --OPTION's class for all of them, if it is given, in place of the drawn ones. */
-hkd_status hkd_inputs_set_class(hkd_inputs *i, const hkd_model *m, const hkd_args *a, const char *option);
+hkd_status hkd_inputs_class_of_option(hkd_inputs *i, const hkd_model *m, const hkd_args *a, const char *option);
 /* --NAME's list of seeds: their noise; their class is --class, that of --reference-seeds is --reference-class. */
 hkd_status hkd_inputs_of_option(hkd_inputs *out, const hkd_model *m, const hkd_args *a, const char *name);
 

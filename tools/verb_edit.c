@@ -65,7 +65,8 @@ static hkd_status encode_reference(job *j, const hkd_args *a, const hkd_inputs *
                               : hkd_inputs_of_pictures(evolved, m, j->picture, j->image.seeds, n, 0);
     for (int64_t i = 0; !seeds && !status && i < j->n * j->s.size; i++) evolved->x[i] = j->picture[i];
     if (!status) status = hkd_inputs_of_pictures(noised, m, j->picture, j->image.seeds, n, j->time);
-    for (int k = EVOLVED; k <= NOISED && !status; k++) status = hkd_inputs_set_class(&j->reference[k], m, a, "reference-class");
+    for (int k = EVOLVED; k <= NOISED && !status; k++)
+        status = hkd_inputs_class_of_option(&j->reference[k], m, a, "reference-class");
     if (!status && seeds && noised->in.class_labels)
         memcpy(noised->labels, seeds->labels, n * (size_t)m->config.label_dim * sizeof *noised->labels);
     return status;
@@ -164,9 +165,12 @@ static hkd_status measure(change *out, const job *j, int column) {
 
 /* What the band is, for people. */
 static void describe(char *out, size_t size, const job *j) {
+    static const char *const key[] = {"alpha", "abs_alpha", "growth", "detail"};
+    const hkd_band_rule *rule = &j->bands.rule;
     char why[256] = "";
     if (j->measured) hkd_polarity_text(why, sizeof why, &j->polarity);
-    snprintf(out, size, "ranks %.4g to %.4g%s%s", j->from, j->to, *why ? "; " : "", why);
+    snprintf(out, size, "ranks %.4g to %.4g by %s%s%s%s", j->from, j->to, key[rule->key],
+             rule->joint ? ", over all levels" : "", *why ? "; " : "", why);
 }
 
 static hkd_status report(const job *j, bool json) {

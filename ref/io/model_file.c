@@ -82,6 +82,13 @@ static hkd_status weights_of_file(hkd_model *m, const hkd_safetensors *st, bool 
     return status ? status : refuse_strangers(m, st, "");
 }
 
+static hkd_status remember_file(hkd_model *m, const char *path) {
+    m->file = malloc(strlen(path) + 1);
+    if (!m->file) return hkd_fail(HKD_RESOURCES, "%s: out of memory", path);
+    strcpy(m->file, path);
+    return HKD_OK;
+}
+
 /* A configuration that no network can have is the file's fault. */
 static hkd_status network_of_file(hkd_model **out, const hkd_config *config, const char *path, hkd_device *dev) {
     const hkd_status status = hkd_model_new(out, config, dev);
@@ -99,6 +106,7 @@ static hkd_status load(hkd_model **out, const char *path, hkd_device *dev, bool 
     if (status) return status;
     status = hkd_model_file_config(&config, st);
     if (!status) status = network_of_file(out, &config, path, dev);
+    if (!status) status = remember_file(*out, path);
     if (!status) status = weights_of_file(*out, st, prepared);
     hkd_safetensors_close(st);
     if (status) {

@@ -252,6 +252,13 @@ hkd_status hkd_writer_commit(hkd_writer *writer) {
     return status;
 }
 
+hkd_status hkd_check_writable(const char *path) {
+    hkd_writer *writer;
+    const hkd_status status = hkd_writer_open(&writer, path);
+    if (!status) hkd_writer_abandon(writer);
+    return status;
+}
+
 hkd_status hkd_write_file(const char *path, const void *bytes, size_t count) {
     hkd_writer *writer;
     hkd_status status = hkd_writer_open(&writer, path);

@@ -37,6 +37,8 @@ hkd_status hkd_writer_open(hkd_writer **out, const char *path);
 hkd_status hkd_writer_put(hkd_writer *writer, const void *bytes, size_t count);
 hkd_status hkd_writer_commit(hkd_writer *writer); /* frees the writer, also when it fails: then nothing is left behind */
 void hkd_writer_abandon(hkd_writer *writer);      /* frees it and removes the temporary file; NULL is fine */
+/* Can a file be made at `path`? Asked before long work; leaves nothing behind. */
+hkd_status hkd_check_writable(const char *path);
 hkd_status hkd_write_file(const char *path, const void *bytes, size_t count);
 /* A text that is written with stdio, in memory, and then becomes a file as a whole. */
 typedef struct {

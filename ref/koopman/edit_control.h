@@ -11,18 +11,8 @@
 #ifndef HKD_EDIT_CONTROL_H
 #define HKD_EDIT_CONTROL_H
 
+#include "hkd_insight.h"
 #include "model_edit.h"
-
-enum { HKD_CONTROL_SETS = 64 }; /* at most */
-
-typedef struct {
-    int64_t n, sets;
-    bool over_all;              /* in: sets of all levels together; false: as many modes on each level */
-    double rmse;                /* of every edit: the mean over pictures of what they were brought to; agrees to 1 % */
-    double ratio[2];            /* of the band and of the random sets; means */
-    double low[2];              /* energy per value of the change, in low spatial frequencies (image_spectrum.h); means */
-    double difference, half;    /* random - band: mean +- half is the interval; above 0: the band spares the low frequencies */
-} hkd_edit_control;
 
 /* out->over_all and out->sets (2 to HKD_CONTROL_SETS) say what is wanted. At least 2 images and a band are needed. */
 hkd_status hkd_model_edit_control(hkd_edit_control *out, hkd_model *m, const hkd_model_input *image,

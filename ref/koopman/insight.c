@@ -2,7 +2,9 @@
 #include "hkd_insight.h"
 
 #include "detail.h"
+#include "edit_control.h"
 #include "effect.h"
+#include "image_spectrum.h"
 #include "model_edit.h"
 #include "model_path.h"
 #include "paths.h"
@@ -157,6 +159,20 @@ hkd_status hkd_insight_measure_polarity(hkd_insight_polarity *out, hkd_insight *
     return status ? status : back;
 }
 
+hkd_status hkd_insight_band_mark(hkd_insight_mark *out, double *power, hkd_insight *in, const uint64_t *seeds, int64_t n) {
+    const int64_t side = in->m->config.img_resolution, shells = hkd_spectrum_shells(side, side);
+    hkd_band_mark mark = {.from = in->from, .to = in->to};
+    hkd_inputs noise;
+    double whole;
+    if (power) mark.power_without = power + shells, mark.power_change = power + 2 * shells;
+    hkd_status status = hkd_inputs_of_seeds(&noise, in->m, seeds, (size_t)n);
+    if (!status) status = hkd_model_band_marks(&mark, 1, &whole, power, in->m, &noise.in, &in->levels, &in->bands, NULL);
+    if (!status)
+        *out = (hkd_insight_mark){whole, mark.without, mark.change, mark.share[0], mark.share[1], mark.share[2], shells};
+    hkd_inputs_free(&noise);
+    return status;
+}
+
 hkd_status hkd_insight_effect(hkd_insight *in, double *effect, const uint64_t *seeds, int64_t n, const double *times,
                               int64_t count) {
     const hkd_model_levels *l = &in->levels;
@@ -195,10 +211,8 @@ hkd_status hkd_insight_path(hkd_insight *in, double *x, const uint64_t *seeds, i
 }
 
 static hkd_status check_teacher(const hkd_insight *in, const hkd_model *teacher, int64_t steps) {
-    const hkd_config *t = &teacher->config, *m = &in->m->config;
-    if (t->is_hkd || t->img_resolution != m->img_resolution || t->img_channels != m->img_channels ||
-        t->label_dim != m->label_dim)
-        return hkd_fail(HKD_USAGE, "teacher: expected a denoiser of the model's pictures and classes");
+    const hkd_status status = hkd_teacher_check(teacher, in->m);
+    if (status) return status;
     return steps > 0 ? HKD_OK : hkd_fail(HKD_USAGE, "teacher: %lld steps, expected at least 1", (long long)steps);
 }
 
@@ -217,20 +231,44 @@ double hkd_insight_sigma(const hkd_insight *in, double time) { return hkd_level_
 
 /* ---- edits and restoration ---- */
 
-hkd_status hkd_insight_edit(hkd_insight *in, double *d, const hkd_edit *edit) {
-    hkd_inputs image = {.seeds = NULL}, reference = {.seeds = NULL};
+/* An edit as the model takes it; the inputs are freed also after a failure. */
+typedef struct {
+    hkd_inputs image, reference;
+    hkd_edit_rule rule;
+} edit_of_model;
+
+static hkd_status edit_begin(edit_of_model *out, const hkd_insight *in, const hkd_edit *edit) {
     const bool whole = edit->everything || (in->from == 0 && in->to == 1);
-    const hkd_edit_rule rule = {edit->ratio, whole ? NULL : in->bands.mask, edit->region};
     const size_t n = (size_t)edit->n;
+    *out = (edit_of_model){.rule = {edit->ratio, whole ? NULL : in->bands.mask, edit->region}};
     hkd_status status = check_times(&edit->time, 1);
     if (!status && !edit->reference_seeds == !edit->reference)
         status = hkd_fail(HKD_USAGE, "an edit needs reference_seeds or a reference, one of the two");
-    if (!status) status = hkd_inputs_of_seeds(&image, in->m, edit->seeds, n);
-    if (!status && edit->reference_seeds) status = hkd_inputs_of_seeds(&reference, in->m, edit->reference_seeds, n);
-    else if (!status) status = hkd_inputs_of_pictures(&reference, in->m, edit->reference, edit->seeds, n, edit->time);
-    if (!status) status = hkd_model_edit(in->m, d, &image.in, &reference.in, &in->levels, &rule);
-    hkd_inputs_free(&image);
-    hkd_inputs_free(&reference);
+    if (!status) status = hkd_inputs_of_seeds(&out->image, in->m, edit->seeds, n);
+    if (!status && edit->reference_seeds) status = hkd_inputs_of_seeds(&out->reference, in->m, edit->reference_seeds, n);
+    else if (!status) status = hkd_inputs_of_pictures(&out->reference, in->m, edit->reference, edit->seeds, n, edit->time);
+    return status;
+}
+
+static void edit_end(edit_of_model *e) {
+    hkd_inputs_free(&e->image);
+    hkd_inputs_free(&e->reference);
+}
+
+hkd_status hkd_insight_edit(hkd_insight *in, double *d, const hkd_edit *edit) {
+    edit_of_model e;
+    hkd_status status = edit_begin(&e, in, edit);
+    if (!status) status = hkd_model_edit(in->m, d, &e.image.in, &e.reference.in, &in->levels, &e.rule);
+    edit_end(&e);
+    return status;
+}
+
+hkd_status hkd_insight_edit_control(hkd_edit_control *out, hkd_insight *in, const hkd_edit *edit, uint64_t seed) {
+    edit_of_model e;
+    hkd_status status = edit_begin(&e, in, edit);
+    if (!status)
+        status = hkd_model_edit_control(out, in->m, &e.image.in, &e.reference.in, &in->levels, &e.rule, seed, NULL);
+    edit_end(&e);
     return status;
 }
 

@@ -48,6 +48,14 @@ hkd_status hkd_inputs_of_pictures(hkd_inputs *out, const hkd_model *m, const dou
     return status;
 }
 
+hkd_status hkd_inputs_set_class(hkd_inputs *i, const hkd_model *m, int64_t label) {
+    const int64_t classes = m->config.label_dim;
+    if (label < 0 || label >= classes)
+        return hkd_fail(HKD_USAGE, "class %lld: the model has %lld classes", (long long)label, (long long)classes);
+    for (int64_t k = 0; k < i->in.n * classes; k++) i->labels[k] = k % classes == label;
+    return HKD_OK;
+}
+
 void hkd_inputs_set_dt(hkd_inputs *i, double dt) {
     for (int64_t k = 0; k < i->in.n; k++) i->dt[k] = dt;
     i->in.dt = i->dt;

@@ -20,6 +20,8 @@ hkd_status hkd_inputs_of_seeds(hkd_inputs *out, const hkd_model *m, const uint64
 /* pictures [n, C, R, R] at `time`: each with the noise of its seed, sigma(time) times as large. */
 hkd_status hkd_inputs_of_pictures(hkd_inputs *out, const hkd_model *m, const double *pictures, const uint64_t *seeds, size_t n,
                                   double time);
+/* Another class for all of them, 0 .. label_dim - 1. */
+hkd_status hkd_inputs_set_class(hkd_inputs *i, const hkd_model *m, int64_t label);
 void hkd_inputs_set_dt(hkd_inputs *i, double dt);
 void hkd_inputs_free(hkd_inputs *i);
 

@@ -8,6 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+hkd_status hkd_teacher_check(const hkd_model *teacher, const hkd_model *m) {
+    const hkd_config *t = &teacher->config, *c = &m->config;
+    if (!t->is_hkd && t->img_resolution == c->img_resolution && t->img_channels == c->img_channels &&
+        t->label_dim == c->label_dim)
+        return HKD_OK;
+    return hkd_fail(HKD_USAGE, "%s: expected a denoiser of the model's pictures and classes",
+                    teacher->file ? teacher->file : "teacher");
+}
+
 hkd_status hkd_model_evolve(double *const *y, const double *const *z, int64_t n, double dt, const hkd_model *m,
                             const hkd_model_levels *l) {
     double *each = malloc((size_t)n * sizeof *each + 1);

@@ -18,6 +18,9 @@ hkd_status hkd_model_evolve(double *const *y, const double *const *z, int64_t n,
 void hkd_model_latent_gap(double *gap, const double *const *y, const double *const *z, int64_t n,
                           const hkd_model_levels *levels);
 
+/* HKD_USAGE unless it is a denoiser of m's pictures and classes. */
+hkd_status hkd_teacher_check(const hkd_model *teacher, const hkd_model *m);
+
 /* A denoiser's own states at decreasing times (1 noise, 0 its picture): state [count, n, size], by Heun along EDM's grid of
  * `steps` for the noise levels of m, which goes through them. noise: x at the largest level, labels. */
 hkd_status hkd_teacher_states(double *state, hkd_model *teacher, const hkd_model *m, const hkd_model_input *noise,

@@ -4,6 +4,7 @@
 #include "status.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,4 +146,13 @@ void hkd_band_interval(double *from, double *to, hkd_band_name name, bool ascend
     const int third = ascending ? (int)name : 2 - (int)name;
     *from = third / 3.0;
     *to = third == 2 ? 1 : (third + 1) / 3.0;
+}
+
+void hkd_polarity_text(char *out, size_t size, const hkd_polarity *p) {
+    static const char *const verdict[] = {"the model does not say which end is fine detail; high is by convention",
+                                          "fine detail (high) is", "fine detail (high) is"};
+    snprintf(out, size, "%s the %s ranks: without the lowest third minus without the highest, the centroid of %lld fixed "
+             "pictures is %+.4f, 95 %% interval %+.4f to %+.4f cycles per picture", verdict[p->verdict],
+             p->ascending ? "highest" : "lowest", (long long)p->n, p->difference, p->difference - p->half,
+             p->difference + p->half);
 }

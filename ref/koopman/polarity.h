@@ -43,6 +43,9 @@ typedef struct {
 hkd_status hkd_model_polarity(hkd_polarity *out, hkd_model *m, const hkd_model_levels *levels, hkd_model_bands *b,
                               const hkd_ticker *ticker);
 
+/* "high ranks are fine detail (...)": one sentence with the numbers, for people. */
+void hkd_polarity_text(char *out, size_t size, const hkd_polarity *p);
+
 /* The convention: the end of the largest alpha, as the rule ranks. */
 bool hkd_polarity_convention(const hkd_band_rule *rule);
 

@@ -47,6 +47,7 @@ struct hkd_model {
     hkd_device *dev;      /* not owned */
     hkd_weights *weights;
     int64_t batch;        /* most images in one pass; larger requests are split. Less once a pass found no memory. */
+    char *file;           /* what it was loaded from, NULL: made here */
     bool frozen;          /* weights are prepared for forward passes (hkd_plan_freeze): for who only samples */
     struct hkd_model_plan *plans;
 };

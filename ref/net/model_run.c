@@ -69,6 +69,7 @@ void hkd_model_free(hkd_model *m) {
     if (!m) return;
     free_plans(m);
     hkd_weights_free(m->weights);
+    free(m->file);
     free(m);
 }
 

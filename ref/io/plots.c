@@ -51,7 +51,7 @@ hkd_status hkd_plot_radial(FILE *out, int64_t side, const double *whole, const d
         snprintf(title[b], sizeof title[b], "change without %s", band[b]);
         series[b + 1] = (hkd_series){title[b], HKD_LINE, at + 1, change[b] + 1, shells - 2};
     }
-    hkd_svg_plot(out, &(hkd_plot){"Radial power spectrum of the pictures, and of what a band's removal changes",
+    hkd_svg_plot(out, &(hkd_plot){"Radial power spectrum, whole and what a band changes",
                                   {.label = "cycles per picture", .log = true}, {.label = "power", .log = true}, series,
                                   count + 1, false});
     free(at);

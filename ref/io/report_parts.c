@@ -4,7 +4,6 @@
 #include "model_path.h"
 #include "status.h"
 
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +11,18 @@
 enum { TIMES = 21, STEPS = 18 };
 
 double *hkd_report_room(const hkd_report *r, int64_t count) {
-    return calloc((size_t)(count * r->s.size) + 1, sizeof(double));
+    return calloc((size_t)(count * r->size) + 1, sizeof(double));
 }
 
 hkd_status hkd_report_no_room(void) { return hkd_fail(HKD_RESOURCES, "out of memory for the report's pictures"); }
 
+/* A blank that no line breaks at. */
 const char **hkd_report_seeds(const hkd_report *r) {
     const int64_t n = r->noise.in.n;
     const char **title = malloc((size_t)n * (sizeof *title + 32) + 1);
     char *text = title ? (char *)(title + n) : NULL;
     for (int64_t i = 0; title && i < n; i++, text += 32) {
-        snprintf(text, 32, "seed %llu", (unsigned long long)r->noise.seeds[i]);
+        snprintf(text, 32, "seed\302\240%llu", (unsigned long long)r->noise.seeds[i]);
         title[i] = text;
     }
     return title;
@@ -30,29 +30,24 @@ const char **hkd_report_seeds(const hkd_report *r) {
 
 /* ---- the teacher ---- */
 
-static hkd_status only_cancel(void *self, int64_t done, int64_t total) {
-    (void)self, (void)done, (void)total;
-    return hkd_cancelled() ? hkd_fail(HKD_RESOURCES, "interrupted") : HKD_OK;
-}
-
 /* state [count, n, size] at times; the last is the teacher's picture. */
 static hkd_status teacher_states(hkd_report *r, double *state, const double *times, int64_t count) {
-    return hkd_teacher_states(state, r->teacher, r->s.model, &r->noise.in, times, count, STEPS,
-                              &(hkd_ticker){only_cancel, NULL});
+    return hkd_teacher_states(state, r->o->teacher, r->model, &r->noise.in, times, count, STEPS,
+                              &(hkd_ticker){hkd_report_tick, r});
 }
 
 /* ---- samples ---- */
 
 hkd_status hkd_report_samples(hkd_report *r) {
     static const char *const rows[] = {"one step", "teacher, 35 evaluations"};
-    const int64_t n = r->noise.in.n, count = r->teacher ? 2 : 1;
+    const int64_t n = r->noise.in.n, count = r->o->teacher ? 2 : 1;
     double *both = hkd_report_room(r, 2 * n);
     const double end[] = {0};
     const char **seeds = hkd_report_seeds(r);
     int sheet;
     hkd_status status = both && seeds ? HKD_OK : hkd_report_no_room();
-    if (!status) memcpy(both, r->samples, (size_t)(n * r->s.size) * sizeof *both);
-    if (!status && r->teacher) status = teacher_states(r, both + n * r->s.size, end, 1);
+    if (!status) memcpy(both, r->samples, (size_t)(n * r->size) * sizeof *both);
+    if (!status && r->o->teacher) status = teacher_states(r, both + n * r->size, end, 1);
     fputs("<section id=\"samples\"><h2>Samples</h2>\n<p>Each picture is made from the noise of its seed in one pass of the "
           "network.</p>\n", r->out);
     if (!status) status = hkd_report_sheet(&sheet, r, both, count, n);
@@ -67,7 +62,7 @@ hkd_status hkd_report_samples(hkd_report *r) {
 
 /* What is shown of one kind: [n, TIMES, size] from [TIMES, n, size], scaled to the size of the data. */
 static hkd_status path_row(hkd_report *r, const double *by_time, const char *title, const double *scale) {
-    const int64_t n = r->noise.in.n, size = r->s.size;
+    const int64_t n = r->noise.in.n, size = r->size;
     double *by_seed = hkd_report_room(r, n * TIMES);
     int sheet;
     hkd_status status = by_seed ? HKD_OK : hkd_report_no_room();
@@ -96,7 +91,7 @@ static void add_shape(hkd_path_shape *sum, const hkd_path_shape *one, int64_t n)
 
 /* Of pictures [TIMES, n, size], each time scaled; the mean over images. */
 static hkd_status picture_shape(hkd_path_shape *mean, const hkd_report *r, const double *by_time, const double *scale) {
-    const int64_t n = r->noise.in.n, size = r->s.size;
+    const int64_t n = r->noise.in.n, size = r->size;
     double *path = hkd_report_room(r, TIMES);
     hkd_status status = path ? HKD_OK : hkd_report_no_room();
     *mean = (hkd_path_shape){.residual = 0};
@@ -113,10 +108,10 @@ static hkd_status picture_shape(hkd_path_shape *mean, const hkd_report *r, const
 
 /* Of all latents together; one image at a time, for they are many. */
 static hkd_status latent_shape(hkd_path_shape *mean, hkd_report *r, const double *times) {
-    const int64_t n = r->noise.in.n, latents = hkd_model_latent_count(r->s.model);
+    const int64_t n = r->noise.in.n, latents = hkd_model_latent_count(r->model);
     int64_t all = 0, size[HKD_MAX_LATENTS + 1];
     for (int64_t k = 0; k < latents; k++) {
-        const hkd_shape shape = hkd_model_latent_shape(r->s.model, (int)k);
+        const hkd_shape shape = hkd_model_latent_shape(r->model, (int)k);
         all += size[k] = hkd_count(&shape);
     }
     double *path = malloc((size_t)(TIMES * all) * sizeof *path + 1);
@@ -128,7 +123,7 @@ static hkd_status latent_shape(hkd_path_shape *mean, hkd_report *r, const double
             const double *from[HKD_MAX_LATENTS + 1];
             double *to[HKD_MAX_LATENTS + 1], *at = path + t * all;
             for (int64_t k = 0; k < latents; at += size[k], k++) from[k] = r->z[k] + i * size[k], to[k] = at;
-            status = hkd_model_evolve(to, from, 1, hkd_dt_from_noise(&r->s.model->config, times[t]), r->s.model, &r->s.levels);
+            status = hkd_model_evolve(to, from, 1, hkd_dt_from_noise(&r->model->config, times[t]), r->model, &r->levels);
         }
         if (!status) status = hkd_trajectory_shape(&one, path, TIMES, all);
         if (!status) add_shape(mean, &one, n);
@@ -156,11 +151,15 @@ static hkd_status shapes(hkd_report *r, const double *times, const hkd_path_shap
     fputs("</table></div>\n<p>Principal components of each path (variance explained by the first, by the first two), the angle "
           "between noise and picture, and the largest share of a state outside the plane of the two: a path that only turns "
           "has none.</p>\n", r->out);
+    if (decoded->degrees < 5)
+        fprintf(r->out, "<p>This model's own path is short: its picture turns by %.1f&deg; from noise to picture, and is "
+                        "nearly finished at once. The encoder, which is told the noise level, does most of the work, the "
+                        "operators little.</p>\n", decoded->degrees);
     return HKD_OK;
 }
 
 static hkd_status teacher_rows(hkd_report *r, double *state, const double *times, hkd_path_shape *shape) {
-    const hkd_config *c = &r->s.model->config;
+    const hkd_config *c = &r->model->config;
     double scale[TIMES];
     hkd_status status = teacher_states(r, state, times, TIMES);
     for (int t = 0; t < TIMES; t++) {
@@ -172,13 +171,13 @@ static hkd_status teacher_rows(hkd_report *r, double *state, const double *times
     if (!status) status = picture_shape(shape, r, state, scale);
     for (int64_t t = 0; t < TIMES && !status; t++) { /* each is replaced by what the model makes of it */
         hkd_model_input in = r->noise.in;
-        double *x = state + t * in.n * r->s.size;
+        double *x = state + t * in.n * r->size;
         in.x = x;
         in.dt = NULL;
         for (int64_t i = 0; i < in.n; i++) r->noise.sigma[i] = hkd_level_at(c, times[t]);
         double *d = hkd_report_room(r, in.n);
-        status = d ? hkd_model_denoise(r->s.model, d, NULL, &in) : hkd_report_no_room();
-        if (!status) memcpy(x, d, (size_t)(in.n * r->s.size) * sizeof *d);
+        status = d ? hkd_model_denoise(r->model, d, NULL, &in) : hkd_report_no_room();
+        if (!status) memcpy(x, d, (size_t)(in.n * r->size) * sizeof *d);
         free(d);
     }
     for (int64_t i = 0; i < r->noise.in.n; i++) r->noise.sigma[i] = c->sigma_max;
@@ -197,18 +196,18 @@ hkd_status hkd_report_path(hkd_report *r) {
     fprintf(r->out, "max=\"%d\" value=\"%d\" data-labels=\"", TIMES - 1, TIMES - 1);
     for (int t = 0; t < TIMES; t++) {
         times[t] = 1 - t / (TIMES - 1.0);
-        fprintf(r->out, "%st = %.2f, sigma = %.4g", t ? "|" : "", times[t], hkd_level_at(&r->s.model->config, times[t]));
+        fprintf(r->out, "%st = %.2f, sigma = %.4g", t ? "|" : "", times[t], hkd_level_at(&r->model->config, times[t]));
     }
     fputs("\"><output id=\"time-label\" for=\"time\"></output></div>\n", r->out);
     for (int t = 0; t < TIMES && !status; t++) {
-        hkd_inputs_set_dt(&r->noise, hkd_dt_from_noise(&r->s.model->config, times[t]));
-        status = hkd_model_decode(r->s.model, all + t * n * r->s.size, NULL, (const double *const *)r->z, &r->noise.in);
+        hkd_inputs_set_dt(&r->noise, hkd_dt_from_noise(&r->model->config, times[t]));
+        status = hkd_model_decode(r->model, all + t * n * r->size, NULL, (const double *const *)r->z, &r->noise.in);
     }
     r->noise.in.dt = NULL;
     if (!status) status = path_row(r, all, "The model's state, decoded", NULL);
     if (!status) status = picture_shape(&decoded, r, all, NULL);
-    if (!status && r->teacher) status = teacher_rows(r, all, times, &teacher);
-    if (!status) status = shapes(r, times, &decoded, r->teacher ? &teacher : NULL);
+    if (!status && r->o->teacher) status = teacher_rows(r, all, times, &teacher);
+    if (!status) status = shapes(r, times, &decoded, r->o->teacher ? &teacher : NULL);
     fputs("</section>\n", r->out);
     free(all);
     return status;

@@ -1,23 +1,34 @@
-/* report.h - the parts of hkd report's page: one HTML file with everything inside it. */
+/* report.h - the parts of a report (hkd_report_write of hkd_insight.h): one HTML file with everything inside it. */
 #ifndef HKD_REPORT_H
 #define HKD_REPORT_H
 
-#include "measure.h"
+#include "hkd_insight.h"
+#include "model_bands.h"
+#include "model_inputs.h"
+#include "polarity.h"
 
 #include <stdio.h>
 
 typedef struct {
-    const hkd_args *args;
+    const hkd_report_options *o;
+    hkd_model *model;
     FILE *out;
-    hkd_subject s;
-    hkd_model *teacher;                 /* NULL: none */
+    hkd_model_levels levels;
+    int64_t side, channels, size;       /* of one picture; size = channels side side */
     hkd_inputs noise;
     hkd_model_bands bands;
     hkd_polarity polarity;
     double *z[HKD_MAX_LATENTS + 1];     /* latents at the noise */
     double *samples;                    /* [n, size], one step */
     int sheets;                         /* pictures so far: names of their classes */
+    int done;                           /* parts so far */
 } hkd_report;
+
+/* ---- report.c: is the page still wanted? ---- */
+
+/* Tells the caller how many parts are done; what it answers. tick: the same for an hkd_ticker, whose numbers are not told. */
+hkd_status hkd_report_ask(hkd_report *r);
+hkd_status hkd_report_tick(void *self, int64_t done, int64_t total);
 
 /* ---- report_page.c: HTML ---- */
 
@@ -29,8 +40,7 @@ hkd_status hkd_report_sheet(int *number, hkd_report *r, const double *values, in
 void hkd_report_tile(const hkd_report *r, int sheet, int64_t row, int64_t column, const char *what);
 /* All tiles of a sheet with titles. */
 void hkd_report_gallery(const hkd_report *r, int sheet, const char *const *row_title, int64_t rows,
-                        const char *const *column_title,
-                        int64_t columns);
+                        const char *const *column_title, int64_t columns);
 void hkd_report_row(FILE *out, const char *name, const char *value);   /* of a table, escaped */
 
 /* ---- report_parts.c: samples and trajectory, and what all sections need ---- */

@@ -18,7 +18,8 @@ const char hkd_report_style[] =
     "a{margin-right:1rem;display:inline-block}a{color:var(--accent)}\n"
     "table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top;font-weight:400}\n"
     "td{overflow-wrap:anywhere}th,.wide td{white-space:nowrap}th{color:var(--accent)}\n"
-    ".wide{overflow-x:auto}.wide:focus-visible,input:focus-visible,select:focus-visible{outline:3px solid var(--accent)}\n"
+    ".wide{overflow-x:auto;margin:.8rem 0}"
+    ".wide:focus-visible,input:focus-visible,select:focus-visible{outline:3px solid var(--accent)}\n"
     ".tiles{display:grid;gap:4px;align-items:center;justify-content:start;font-size:.8rem}\n"
     ".tile{aspect-ratio:1;image-rendering:pixelated;background-size:calc(100%*var(--columns)) calc(100%*var(--rows));"
     "background-position:calc(100%*var(--column)/max(1,var(--columns) - 1)) calc(100%*var(--row)/max(1,var(--rows) - 1));"
@@ -26,12 +27,15 @@ const char hkd_report_style[] =
     ".controls{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;align-items:center;margin:.5rem 0}\n"
     ".controls input[type=range]{flex:1;min-width:12rem}fieldset{border:0;padding:0;margin:0}fieldset label{margin-right:.8rem}"
     "\n"
-    ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1rem}"
-    ".hkd-plot{width:100%;max-width:40rem!important}\n"
+    "[hidden]{display:none!important}"
+    ".plots{display:grid;align-items:start;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1rem}"
+    ".plots p{grid-column:1/-1;margin:0}"
+    ".hkd-plot{width:100%;max-width:36rem!important}\n"
     "[data-band=low] .eigen path[clip-path]:not([stroke=\"var(--c0)\"]),"
     "[data-band=middle] .eigen path[clip-path]:not([stroke=\"var(--c1)\"]),"
-    "[data-band=high] .eigen path[clip-path]:not([stroke=\"var(--c2)\"]){stroke-opacity:.08}\n"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}\n";
+    "[data-band=high] .eigen path[clip-path]:not([stroke=\"var(--c2)\"]){stroke-opacity:.2}\n"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem;margin:0}\n"
+    "@media(max-width:36rem){.plots .hkd-plot{font-size:15px}#making th,#making td{display:block}}\n";
 
 /* Controls act on the variable --column of their section; #time=0.5, #level=3, #band=high, #mask=all and #way=noised set them
  * when the page opens. */
@@ -101,13 +105,13 @@ static hkd_status put_png(FILE *out, const hkd_image *image) {
 }
 
 hkd_status hkd_report_sheet(int *number, hkd_report *r, const double *values, int64_t rows, int64_t columns) {
-    const int64_t side = r->s.side, channels = r->s.channels;
+    const int64_t side = r->side, channels = r->channels;
     hkd_image sheet, tile;
     hkd_status status = hkd_image_new(&sheet, columns * side, rows * side, (int)channels);
     if (status) return status;
     status = hkd_image_new(&tile, side, side, (int)channels);
     for (int64_t k = 0; k < rows * columns && !status; k++) {
-        hkd_image_set(&tile, values + k * r->s.size);
+        hkd_image_set(&tile, values + k * r->size);
         for (int64_t i = 0; i < side; i++)
             memcpy(sheet.pixels + ((k / columns * side + i) * sheet.width + k % columns * side) * channels,
                    tile.pixels + i * side * channels, (size_t)(side * channels));
@@ -136,7 +140,7 @@ void hkd_report_gallery(const hkd_report *r, int sheet, const char *const *row_t
                         int64_t columns) {
     fprintf(r->out, "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"pictures\"><div class=\"tiles\" "
                     "style=\"grid-template-columns:"
-            "max-content repeat(%lld,minmax(4rem,96px))\">\n<span></span>", (long long)columns);
+            "fit-content(6rem) repeat(%lld,minmax(4rem,96px))\">\n<span></span>", (long long)columns);
     for (int64_t c = 0; c < columns; c++) fputs("<span>", r->out), hkd_svg_text(r->out, column_title[c]),
         fputs("</span>", r->out);
     for (int64_t i = 0; i < rows; i++) {

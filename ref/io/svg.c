@@ -184,7 +184,7 @@ static int legend(FILE *out, const hkd_plot *p, double width) {
     int rows = 0;
     for (int i = 0; i < p->count; i++) {
         if (!p->series[i].name) continue;
-        const double length = 34 + 7.4 * (double)strlen(p->series[i].name);
+        const double length = 36 + 8.2 * (double)strlen(p->series[i].name);
         if (rows == 0 || at + length > width) at = MARGIN_LEFT, rows++;
         const double y = TITLE + LEGEND_ROW * (rows - 0.5);
         if (out) {
@@ -209,8 +209,8 @@ static void equal_scales(frame *f) {
 }
 
 void hkd_svg_plot(FILE *out, const hkd_plot *p) {
-    const double width = p->unit_circle ? 480 : 640, top = TITLE + LEGEND_ROW * legend(NULL, p, width) + 6;
-    const double box = p->unit_circle ? width - MARGIN_LEFT - MARGIN_RIGHT : 300;
+    const double width = 480, top = TITLE + LEGEND_ROW * legend(NULL, p, width) + 6;
+    const double box = p->unit_circle ? width - MARGIN_LEFT - MARGIN_RIGHT : 240;
     frame f = {MARGIN_LEFT, top, width - MARGIN_LEFT - MARGIN_RIGHT, box, range_of(p, 0), range_of(p, 1)};
     if (p->unit_circle) equal_scales(&f);
     hkd_svg_open(out, p->title, width, top + box + MARGIN_BOTTOM);

@@ -2,7 +2,6 @@
 
 #include "model_file.h"
 #include "os.h"
-#include "pictures.h"
 #include "sha256.h"
 #include "status.h"
 #include "svg.h"
@@ -63,7 +62,7 @@ static int64_t thin(double *x, double *y, const double *values, int64_t lines, i
 /* One plot of the columns that the log has; returns how many. */
 static int plot_columns(FILE *out, const char *title, const char *label, const char *const *wanted, int most, const char *text,
                         const double *values, int64_t lines) {
-    static double x[3][MOST_POINTS + 1], y[3][MOST_POINTS + 1];
+    double x[3][MOST_POINTS + 1], y[3][MOST_POINTS + 1];
     const int cx = column_named(text, "images");
     hkd_series series[3];
     int count = 0;
@@ -186,6 +185,12 @@ static hkd_status training_row(hkd_report *r, const char *name, const char *path
     return HKD_OK;
 }
 
+/* The file of a model, and how it was trained. */
+static hkd_status model_rows(hkd_report *r, const char *name, const char *path) {
+    const hkd_status status = file_row(r, name, path);
+    return status ? status : training_row(r, "... trained with", path);
+}
+
 /* The file of a measurement, and the command that printed it. */
 static hkd_status measured_row(hkd_report *r, const char *name, const char *path) {
     json_t *v = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
@@ -196,25 +201,30 @@ static hkd_status measured_row(hkd_report *r, const char *name, const char *path
     return status;
 }
 
+static void seeds_row(const hkd_report *r) {
+    fputs("<tr><th scope=\"row\">seeds</th><td>", r->out);
+    for (int64_t i = 0; i < r->noise.in.n; i++)
+        fprintf(r->out, "%s%llu", i ? ", " : "", (unsigned long long)r->noise.seeds[i]);
+    fputs("</td></tr>\n", r->out);
+}
+
 hkd_status hkd_report_making(hkd_report *r) {
-    static const char *const measured[] = {"verify", "refit", "others", "control"};
-    const hkd_args *a = r->args;
-    char command[2048], *config;
-    hkd_status status = hkd_config_to_json(&config, &r->s.model->config);
+    const hkd_report_options *o = r->o;
+    const char *const measured[][2] = {{"verify", o->verify}, {"refit", o->refit}, {"others", o->others},
+                                       {"control", o->control}};
+    char *config;
+    hkd_status status = hkd_config_to_json(&config, &r->model->config);
     if (status) return status;
-    hkd_command_text(command, sizeof command, a);
     fputs("<section id=\"making\"><h2>How this was made</h2>\n<table>\n", r->out);
-    hkd_report_row(r->out, "command", command);
+    if (o->command) hkd_report_row(r->out, "command", o->command);
     hkd_report_row(r->out, "program", "hkd " HKD_VERSION);
-    hkd_report_row(r->out, "device", r->s.dev->kind);
-    hkd_report_row(r->out, "seeds", hkd_arg(a, "seeds"));
-    status = file_row(r, "model", hkd_arg(a, "model"));
-    if (!status) status = training_row(r, "... trained with", hkd_arg(a, "model"));
-    if (!status && hkd_given(a, "teacher")) status = file_row(r, "teacher", hkd_arg(a, "teacher"));
-    if (!status && hkd_given(a, "teacher")) status = training_row(r, "... trained with", hkd_arg(a, "teacher"));
-    if (!status && hkd_given(a, "log")) status = file_row(r, "log", hkd_arg(a, "log"));
+    hkd_report_row(r->out, "device", r->model->dev->kind);
+    seeds_row(r);
+    if (r->model->file) status = model_rows(r, "model", r->model->file);
+    if (!status && o->teacher && o->teacher->file) status = model_rows(r, "teacher", o->teacher->file);
+    if (!status && o->log) status = file_row(r, "log", o->log);
     for (int k = 0; k < 4 && !status; k++)
-        if (hkd_given(a, measured[k])) status = measured_row(r, measured[k], hkd_arg(a, measured[k]));
+        if (measured[k][1]) status = measured_row(r, measured[k][0], measured[k][1]);
     hkd_report_row(r->out, "configuration", config);
     fputs("</table></section>\n", r->out);
     free(config);

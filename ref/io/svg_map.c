@@ -43,7 +43,7 @@ void hkd_svg_map(FILE *out, const char *title, const double *values, int64_t h, 
     if (diverging) low = fmin(low, -high), high = -low;
     const double side = fmax(fmin(320 / (double)(w > h ? w : h), 40), 2);
     const double width = side * (double)w, height = side * (double)h;
-    const double page = fmax(width + 100, 300), left = (page - 80 - width) / 2;
+    const double page = fmax(width + 120, 300), left = (page - 100 - width) / 2;
     hkd_svg_open(out, title, page, height + 50);
     for (int64_t i = 0; i < h * w; i++) {
         char hex[8];

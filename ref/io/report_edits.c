@@ -25,12 +25,12 @@ static hkd_status choose_references(gallery *g, hkd_report *r) {
     uint64_t *seeds = malloc((size_t)n * sizeof *seeds + 1);
     hkd_status status = seeds ? HKD_OK : hkd_report_no_room();
     for (int64_t i = 0; i < n && !status; i++) seeds[i] = r->noise.seeds[(i + 1) % n] + (n == 1);
-    if (!status) status = hkd_inputs_of_seeds(&g->reference[0], r->s.model, seeds, (size_t)n);
-    if (!status) status = hkd_inputs_set_class(&g->reference[0], r->s.model, r->args, "class");
-    if (!status) status = hkd_model_denoise(r->s.model, g->picture, NULL, &g->reference[0].in);
-    if (!status) status = hkd_inputs_of_pictures(&g->reference[1], r->s.model, g->picture, r->noise.seeds, (size_t)n, 0.5);
+    if (!status) status = hkd_inputs_of_seeds(&g->reference[0], r->model, seeds, (size_t)n);
+    if (!status && r->o->class_label >= 0) status = hkd_inputs_set_class(&g->reference[0], r->model, r->o->class_label);
+    if (!status) status = hkd_model_denoise(r->model, g->picture, NULL, &g->reference[0].in);
+    if (!status) status = hkd_inputs_of_pictures(&g->reference[1], r->model, g->picture, r->noise.seeds, (size_t)n, 0.5);
     if (!status && g->reference[1].in.class_labels)
-        memcpy(g->reference[1].labels, g->reference[0].labels, (size_t)(n * r->s.model->config.label_dim) * sizeof(double));
+        memcpy(g->reference[1].labels, g->reference[0].labels, (size_t)(n * r->model->config.label_dim) * sizeof(double));
     free(seeds);
     return status;
 }
@@ -38,15 +38,15 @@ static hkd_status choose_references(gallery *g, hkd_report *r) {
 /* Image, reference, five strengths of the high band, and everything at 90 %. */
 static hkd_status edit_all(gallery *g, hkd_report *r, const double *region, int way) {
     static const double ratio[EDITS] = {0.1, 0.2, 0.5, 0.8, 0.9, 0.9};
-    const int64_t n = r->noise.in.n, size = r->s.size;
+    const int64_t n = r->noise.in.n, size = r->size;
     double from, to, *d = hkd_report_room(r, n);
     hkd_band_interval(&from, &to, HKD_BAND_HIGH, r->polarity.ascending);
-    hkd_status status = d ? hkd_model_bands_choose(&r->bands, &r->s.levels, from, to) : hkd_report_no_room();
+    hkd_status status = d ? hkd_model_bands_choose(&r->bands, &r->levels, from, to) : hkd_report_no_room();
     for (int c = 0; c < COLUMNS && !status; c++) {
         const hkd_edit_rule rule = {c >= 2 ? ratio[c - 2] : 0, c == COLUMNS - 1 ? NULL : r->bands.mask, region};
         if (c < 2) memcpy(d, c ? g->picture : r->samples, (size_t)(n * size) * sizeof *d);
-        else status = hkd_model_edit(r->s.model, d, &r->noise.in, &g->reference[way].in, &r->s.levels, &rule);
-        if (!status && hkd_cancelled()) status = hkd_fail(HKD_RESOURCES, "interrupted");
+        else status = hkd_model_edit(r->model, d, &r->noise.in, &g->reference[way].in, &r->levels, &rule);
+        if (!status) status = hkd_report_ask(r);
         for (int64_t i = 0; i < n && !status; i++) memcpy(g->all + (i * COLUMNS + c) * size, d + i * size,
                                                           (size_t)size * sizeof *d);
     }
@@ -56,7 +56,7 @@ static hkd_status edit_all(gallery *g, hkd_report *r, const double *region, int 
 
 static hkd_status show(gallery *g, hkd_report *r, int mask, int way) {
     static const char *const columns[COLUMNS] = {"image", "reference", "10 %", "20 %", "50 %", "80 %", "90 %", "all 90 %"};
-    const int64_t n = r->noise.in.n, side = r->s.side;
+    const int64_t n = r->noise.in.n, side = r->side;
     int sheet;
     hkd_status status = HKD_OK;
     if (mask == 0) hkd_region_triangle(g->region, side, side);
@@ -78,7 +78,7 @@ static void choices(FILE *out, const char *legend, const char *name, const char 
 }
 
 hkd_status hkd_report_edits(hkd_report *r) {
-    const int64_t n = r->noise.in.n, side = r->s.side;
+    const int64_t n = r->noise.in.n, side = r->side;
     gallery g = {.picture = hkd_report_room(r, n), .region = malloc((size_t)(side * side) * sizeof(double) + 1),
                  .all = hkd_report_room(r, n * COLUMNS), .row = hkd_report_seeds(r)};
     hkd_status status = g.picture && g.region && g.all && g.row ? choose_references(&g, r) : hkd_report_no_room();
@@ -93,7 +93,7 @@ hkd_status hkd_report_edits(hkd_report *r) {
     fputs("</div>\n", r->out);
     for (int mask = 0; mask < MASKS; mask++)
         for (int way = 0; way < WAYS && !status; way++) status = show(&g, r, mask, way);
-    if (!status) status = hkd_report_control(r, hkd_arg(r->args, "control"));
+    if (!status) status = hkd_report_control(r, r->o->control);
     fputs("</section>\n", r->out);
     for (int way = 0; way < WAYS; way++) hkd_inputs_free(&g.reference[way]);
     free(g.row);

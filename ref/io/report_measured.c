@@ -177,16 +177,16 @@ static hkd_status block_example(hkd_report *r) {
 static hkd_status consistency(hkd_report *r) {
     hkd_insight *in = NULL;
     hkd_consistency c;
-    if (!r->teacher) return fputs("<p>Not measured: no teacher was given (--teacher).</p>\n", r->out), HKD_OK;
-    hkd_status status = hkd_insight_open(&in, r->s.model);
-    if (!status) status = hkd_insight_consistency(&c, in, r->teacher, UINT64_C(1) << 41, 18);
+    if (!r->o->teacher) return fputs("<p>Not measured: no teacher was given (--teacher).</p>\n", r->out), HKD_OK;
+    hkd_status status = hkd_insight_open(&in, r->model);
+    if (!status) status = hkd_insight_consistency(&c, in, r->o->teacher, UINT64_C(1) << 41, 18);
     hkd_insight_free(in);
     if (!status)
         fprintf(r->out, "<p>On %d trajectories of the teacher at %d times: image side %.4g, latent side %.4g, largest "
                         "correlation of two levels %.3f. The bound says something while that is below 1 / (operators - 1) = "
                         "%.3f: %s.</p>\n",
                 (int)HKD_SIDES_PATHS, (int)HKD_SIDES_TIMES, c.loss, c.bound, c.rho,
-                1 / fmax(1, (double)r->s.levels.count - 1), c.meaningful ? "it does here" : "here it does not");
+                1 / fmax(1, (double)r->levels.count - 1), c.meaningful ? "it does here" : "here it does not");
     return status;
 }
 
@@ -198,7 +198,7 @@ hkd_status hkd_report_propositions(hkd_report *r) {
           "the place of the evolved ones (image side) is at least a multiple of how far these latents are apart (latent side), "
           "with the corrected factor 1 - rho (L - 1).</p>\n", r->out);
     if (!status) status = consistency(r);
-    if (!status) status = others(r, hkd_arg(r->args, "others"));
+    if (!status) status = others(r, r->o->others);
     fputs("</section>\n", r->out);
     return status;
 }
