@@ -48,63 +48,65 @@ static hkd_status freeze(hkd_cpu *cpu, const hkd_call *call) {
     return status;
 }
 
-/* db = sum of dy over pixels: rows into images, images into groups, groups in order. One item: 16 channels. */
-static void bias_gradient(hkd_cpu *cpu, float *db, const float *dy, const hkd_conv2d_dims *d, bool accumulate) {
-    enum { BLOCK = 16 };
+enum { BLOCK = 64 };
+
+/* sum [count] = the sum of dy over an image's pixels, row by row. */
+HKD_INLINE void sum_image(float *sum, const float *dy, const hkd_conv2d_dims *d, const int64_t count) {
+    float all[BLOCK] = {0};
+    for (int64_t i = 0; i < d->h_out; i++) {
+        float row[BLOCK] = {0};
+        for (int64_t j = 0; j < d->w_out; j++, dy += d->c_out)
+            for (int64_t c = 0; c < count; c++) row[c] += dy[c];
+        for (int64_t c = 0; c < count; c++) all[c] += row[c];
+    }
+    for (int64_t c = 0; c < count; c++) sum[c] = all[c];
+}
+
+/* sums [n, c_out]. One item: an image, BLOCK channels. */
+static void sum_images(hkd_cpu *cpu, float *sums, const float *dy, const hkd_conv2d_dims *d) {
+    const int64_t blocks = hkd_ceil_div(d->c_out, BLOCK);
     #pragma omp parallel for num_threads(cpu->threads) if (d->n * d->h_out * d->w_out * d->c_out > HKD_SMALL)
-    for (int64_t o = 0; o < d->c_out; o += BLOCK) {
-        const int64_t count = hkd_min(BLOCK, d->c_out - o);
-        for (int64_t c = 0; !accumulate && c < count; c++) db[o + c] = 0;
-        for (int64_t first = 0; first < d->n; first += HKD_GROUP) {
-            float group[BLOCK] = {0};
-            for (int64_t i = first * d->h_out; i < hkd_min(first + HKD_GROUP, d->n) * d->h_out; i++) {
-                float row[BLOCK] = {0};
-                for (int64_t j = i * d->w_out; j < (i + 1) * d->w_out; j++)
-                    for (int64_t c = 0; c < count; c++) row[c] += dy[j * d->c_out + o + c];
-                for (int64_t c = 0; c < count; c++) group[c] += row[c];
-            }
-            for (int64_t c = 0; c < count; c++) db[o + c] += group[c];
-        }
+    for (int64_t item = 0; item < d->n * blocks; item++) {
+        const int64_t n = item / blocks, o = item % blocks * BLOCK, count = hkd_min(BLOCK, d->c_out - o);
+        const float *from = dy + n * d->h_out * d->w_out * d->c_out + o;
+        float *to = sums + n * d->c_out + o;
+        if (count == BLOCK) sum_image(to, from, d, BLOCK); /* in registers */
+        else sum_image(to, from, d, count);
     }
     (void)cpu;
 }
+
+/* db = the sum over images, in groups of HKD_GROUP; dv [n, c_out] = the sums themselves. Either may be NULL. */
+static void bias_gradients(float *db, bool add_db, float *dv, bool add_dv, const float *sums, const hkd_conv2d_dims *d) {
+    for (int64_t c = 0; db && c < d->c_out; c++) {
+        float sum = add_db ? db[c] : 0;
+        for (int64_t first = 0; first < d->n; first += HKD_GROUP) {
+            float group = 0;
+            for (int64_t n = first; n < hkd_min(first + HKD_GROUP, d->n); n++) group += sums[n * d->c_out + c];
+            sum += group;
+        }
+        db[c] = sum;
+    }
+    for (int64_t i = 0; dv && i < d->n * d->c_out; i++) dv[i] = (add_dv ? dv[i] : 0) + sums[i];
+}
+
+static size_t sums_bytes(const hkd_conv2d_dims *d) { return (size_t)(d->n * d->c_out) * sizeof(float); }
 
 static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
     const hkd_conv2d_dims d = dims_of(call, &call->up[0].shape);
     const float *x = hkd_cpu_data(&call->in[X]), *w = hkd_cpu_data(&call->in[W]), *dy = hkd_cpu_data(&call->up[0]);
     float *dx = hkd_cpu_data(&call->grad[X]), *dw = hkd_cpu_data(&call->grad[W]), *db = hkd_cpu_data(&call->grad[B]);
+    float *dv = call->op == &hkd_op_conv2d_add_channel ? hkd_cpu_data(&call->grad[EXTRA]) : NULL, *sums;
     const bool fast = winograd_pays(cpu, &d);
     hkd_status status = HKD_OK;
     if (dx) status = (fast ? hkd_winograd_dx : hkd_conv2d_direct_dx)(cpu, dx, dy, w, &d, call->accumulate[X]);
     if (dw && !status) status = (fast ? hkd_winograd_dw : hkd_conv2d_direct_dw)(cpu, dw, dy, x, &d, call->accumulate[W]);
-    if (db && !status) bias_gradient(cpu, db, dy, &d, call->accumulate[B]);
-    return status;
-}
-
-/* dv[n, c] = sum of dy over the pixels of an image, rows first. One item: an image, 16 channels. */
-static void image_bias_gradient(hkd_cpu *cpu, float *dv, const float *dy, const hkd_conv2d_dims *d, bool accumulate) {
-    enum { BLOCK = 16 };
-    const int64_t blocks = hkd_ceil_div(d->c_out, BLOCK);
-    #pragma omp parallel for num_threads(cpu->threads) if (d->n * d->h_out * d->w_out * d->c_out > HKD_SMALL)
-    for (int64_t item = 0; item < d->n * blocks; item++) {
-        const int64_t n = item / blocks, o = item % blocks * BLOCK, count = hkd_min(BLOCK, d->c_out - o);
-        float sum[BLOCK] = {0}, *to = dv + n * d->c_out + o;
-        for (int64_t i = n * d->h_out; i < (n + 1) * d->h_out; i++) {
-            float row[BLOCK] = {0};
-            for (int64_t j = i * d->w_out; j < (i + 1) * d->w_out; j++)
-                for (int64_t c = 0; c < count; c++) row[c] += dy[j * d->c_out + o + c];
-            for (int64_t c = 0; c < count; c++) sum[c] += row[c];
-        }
-        for (int64_t c = 0; c < count; c++) to[c] = (accumulate ? to[c] : 0) + sum[c];
-    }
-    (void)cpu;
-}
-
-static hkd_status backward_add_channel(hkd_cpu *cpu, const hkd_call *call) {
-    const hkd_conv2d_dims d = dims_of(call, &call->up[0].shape);
-    float *dv = hkd_cpu_data(&call->grad[EXTRA]);
-    if (dv) image_bias_gradient(cpu, dv, hkd_cpu_data(&call->up[0]), &d, call->accumulate[EXTRA]);
-    return backward(cpu, call);
+    if (status || (!db && !dv)) return status;
+    status = hkd_cpu_scratch(cpu, &sums, sums_bytes(&d));
+    if (status) return status;
+    sum_images(cpu, sums, dy, &d);
+    bias_gradients(db, call->accumulate[B], dv, call->accumulate[EXTRA], sums, &d);
+    return HKD_OK;
 }
 
 static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward) {
@@ -115,7 +117,8 @@ static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward)
     const size_t by_x = fast ? hkd_winograd_bytes(cpu, &d, true) : hkd_conv2d_direct_bytes(cpu, &d, true, false);
     const size_t dx = call->grad[X].buffer ? by_x : 0;
     const size_t dw = call->grad[W].buffer ? (fast ? hkd_winograd_dw_bytes : hkd_conv2d_direct_dw_bytes)(cpu, &d) : 0;
-    return dx > dw ? dx : dw;
+    const size_t sums = sums_bytes(&d), products = dx > dw ? dx : dw;
+    return products > sums ? products : sums;
 }
 
 /* Outputs and data gradients in tiles of Winograd's outputs; the nine taps of a kernel fit into one. */
@@ -130,7 +133,7 @@ const hkd_cpu_op HKD_CPU(conv2d) = {
     .spread = spread};
 
 const hkd_cpu_op HKD_CPU(conv2d_add_channel) = {
-    .op = &hkd_op_conv2d_add_channel, .workspace = workspace, .forward = forward, .backward = backward_add_channel,
+    .op = &hkd_op_conv2d_add_channel, .workspace = workspace, .forward = forward, .backward = backward,
     .freeze = freeze, .spread = spread};
 
 /* Forward only: its gradient would need s dy in memory of its own, which the chain has already. */

@@ -7,7 +7,7 @@
 extern const hkd_op hkd_op_dropout;
 
 enum { P, SEED_LO, SEED_HI, FIRST_INDEX, DRAW };
-enum { LANES = 16 };
+enum { CHANNELS = 16, QUADS = 2, LANES = CHANNELS * QUADS }; /* a round's products take long: many blocks side by side */
 
 typedef struct {
     hkd_stream stream;
@@ -38,10 +38,9 @@ static void plain(float *y, const float *x, const mask *m, bool accumulate) {
         }
 }
 
-/* Philox of LANES blocks side by side: word[w][lane] of block first + lane * stride. */
-static void philox(uint32_t word[4][LANES], const hkd_stream *s, uint64_t first, uint64_t stride) {
+/* Philox of LANES blocks side by side: word[0] holds their numbers before, all four hold their words after. */
+static void philox(uint32_t word[4][LANES], const hkd_stream *s) {
     for (int i = 0; i < LANES; i++) {
-        word[0][i] = (uint32_t)(first + (uint64_t)i * stride);
         word[1][i] = s->draw;
         word[2][i] = s->index;
         word[3][i] = (uint32_t)s->purpose;
@@ -59,21 +58,23 @@ static void philox(uint32_t word[4][LANES], const hkd_stream *s, uint64_t first,
     }
 }
 
-/* Channels in groups of LANES, pixels in groups of four: groups begin .. end - 1. */
+/* Channels in groups of CHANNELS, pixels in quads, of which QUADS at a time: quads begin .. end - 1. */
 static void grouped(float *y, const float *x, const mask *m, bool accumulate, int64_t begin, int64_t end) {
-    const uint64_t blocks = (uint64_t)m->area / 4; /* per channel */
+    const int64_t blocks = m->area / 4; /* per channel */
     const float scale = m->scale;
     const uint32_t threshold = (uint32_t)m->threshold + ((double)(uint32_t)m->threshold < m->threshold);
-    for (int64_t quad = begin; quad < end; quad++)
-        for (int64_t c = 0; c < m->channels; c += LANES) {
+    for (int64_t quad = begin; quad < end; quad += QUADS)
+        for (int64_t c = 0; c < m->channels; c += CHANNELS) {
             uint32_t word[4][LANES];
-            philox(word, &m->stream, (uint64_t)c * blocks + (uint64_t)quad, blocks);
-            for (int64_t j = 0; j < 4; j++) {
-                const int64_t at = (4 * quad + j) * m->channels + c;
+            for (int i = 0; i < LANES; i++) word[0][i] = (uint32_t)((c + i % CHANNELS) * blocks + quad + i / CHANNELS);
+            philox(word, &m->stream);
+            for (int64_t pixel = 0; pixel < 4 * QUADS && pixel < 4 * (end - quad); pixel++) {
+                const int64_t at = (4 * quad + pixel) * m->channels + c;
+                const uint32_t *random = word[pixel % 4] + pixel / 4 * CHANNELS;
                 #pragma omp simd
-                for (int i = 0; i < LANES; i++) {
+                for (int i = 0; i < CHANNELS; i++) {
                     const float scaled = scale * x[at + i];
-                    y[at + i] = put(y[at + i], word[j][i] >= threshold ? scaled : 0, accumulate);
+                    y[at + i] = put(y[at + i], random[i] >= threshold ? scaled : 0, accumulate);
                 }
             }
         }
@@ -91,7 +92,7 @@ static void run(hkd_cpu *cpu, const hkd_call *call, const hkd_tensor *to, const 
         float *y = hkd_cpu_data(to) + start;
         const float *x = hkd_cpu_data(from) + start;
         const int64_t quads = m.area / 4;
-        const bool even = m.area % 4 == 0 && m.channels % LANES == 0;
+        const bool even = m.area % 4 == 0 && m.channels % CHANNELS == 0;
         if (even) grouped(y, x, &m, accumulate, quads * part / PARTS, quads * (part + 1) / PARTS);
         else if (part == 0) plain(y, x, &m, accumulate);
     }
