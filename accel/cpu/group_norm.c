@@ -6,6 +6,7 @@
  *
  * The row that fuses silu keeps no normalised x for the way back: z = gamma h + beta is made again wherever dz is needed. */
 #include "cpu.h"
+#include "vector.h"
 #include "vmath.h"
 
 #include <math.h>
@@ -15,6 +16,7 @@ extern const hkd_op hkd_op_group_norm, hkd_op_group_norm_silu;
 enum { X, GAMMA, BETA };
 enum { GROUPS, EPS };
 enum { PIXELS = 64 };                   /* of a block */
+enum { FOUR = 4 * HKD_V };              /* vectors of channels, so that sums need not wait for each other */
 enum { SHIFT, REST, SQUARES, BLOCK_ROWS }; /* of channels, per block; in backward then: */
 enum { DY, DY_H };
 enum { MEAN, R, MEAN_G, MEAN_GH, IMAGE_ROWS }; /* of channels, per image */
@@ -47,20 +49,32 @@ static float *image_row(const work *w, int64_t n, int row) { return w->image + (
 
 static int64_t block_pixels(const work *w, int64_t b) { return b + 1 < w->blocks ? PIXELS : w->area - b * PIXELS; }
 
-static void block_statistics(const work *w, const float *x, int64_t n, int64_t b) {
-    const int64_t pixels = block_pixels(w, b), count = w->c;
-    float *shift = block_row(w, n, b, SHIFT), *rest = block_row(w, n, b, REST), *squares = block_row(w, n, b, SQUARES);
-    const float *xs = x + (n * w->area + b * PIXELS) * count, scale = 1 / (float)pixels;
-    for (int64_t c = 0; c < count; c++) shift[c] = rest[c] = squares[c] = 0;
+/* `count` channels over a block, in registers. */
+HKD_INLINE void channel_statistics(float *shift, float *rest, float *squares, const float *x, int64_t pixels, int64_t step,
+                                   const int64_t count) {
+    const float scale = 1 / (float)pixels;
+    float mean[FOUR] = {0}, sum[FOUR] = {0}, square[FOUR] = {0};
     for (int64_t p = 0; p < pixels; p++)
-        for (int64_t c = 0; c < count; c++) shift[c] += xs[p * count + c];
-    for (int64_t c = 0; c < count; c++) shift[c] *= scale;
+        for (int64_t c = 0; c < count; c++) mean[c] += x[p * step + c];
+    for (int64_t c = 0; c < count; c++) mean[c] *= scale;
     for (int64_t p = 0; p < pixels; p++)
         for (int64_t c = 0; c < count; c++) {
-            const float d = xs[p * count + c] - shift[c];
-            rest[c] += d;
-            squares[c] += d * d;
+            const float d = x[p * step + c] - mean[c];
+            sum[c] += d;
+            square[c] += d * d;
         }
+    for (int64_t c = 0; c < count; c++) shift[c] = mean[c], rest[c] = sum[c], squares[c] = square[c];
+}
+
+static void block_statistics(const work *w, const float *x, int64_t n, int64_t b) {
+    float *shift = block_row(w, n, b, SHIFT), *rest = block_row(w, n, b, REST), *squares = block_row(w, n, b, SQUARES);
+    const float *from = x + (n * w->area + b * PIXELS) * w->c;
+    const int64_t pixels = block_pixels(w, b);
+    for (int64_t c = 0; c < w->c; c += FOUR) {
+        const int64_t count = w->c - c < FOUR ? w->c - c : FOUR;
+        if (count == FOUR) channel_statistics(shift + c, rest + c, squares + c, from + c, pixels, w->c, FOUR);
+        else channel_statistics(shift + c, rest + c, squares + c, from + c, pixels, w->c, count);
+    }
 }
 
 /* Mean and 1/sqrt(var + eps) of group g of image n, spread over its channels. */
