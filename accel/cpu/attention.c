@@ -9,7 +9,7 @@
 
 extern const hkd_op hkd_op_attention;
 
-enum { QUERIES = 32 }; /* of a block */
+enum { QUERIES = 32 }; /* of a block; a multiple of HKD_PANEL */
 enum { Q, K, V, PARTS };
 
 typedef struct {
@@ -22,13 +22,19 @@ static dims dims_of(const hkd_call *call) {
     return (dims){qkv[0], c, area, heads, c / heads, (area + QUERIES - 1) / QUERIES, (float)(1 / sqrt((double)(c / heads)))};
 }
 
-/* A factor b[k, n] as the register tile reads it: panels of columns. Element (l, j) lies at from[l * row + j * col]. */
-static void pack(float *to, const float *from, int64_t row, int64_t col, int64_t k, int64_t n) {
+/* A factor b[k, n] as the register tile reads it: panels of columns; its rows begin .. end - 1. Element (l, j) lies at
+ * from[l * row + j * col]. */
+static void pack_rows(float *to, const float *from, int64_t row, int64_t col, int64_t k, int64_t n, int64_t begin, int64_t end) {
     for (int64_t panel = 0; panel < hkd_panels(n); panel++) {
         const int64_t cols = hkd_panel_cols(n, panel), width = hkd_panel_width(cols);
-        for (int64_t l = 0; l < k; l++, to += width)
-            for (int64_t j = 0; j < width; j++) to[j] = j < cols ? from[l * row + (panel * HKD_PANEL + j) * col] : 0;
+        float *at = to + panel * HKD_PANEL * k + begin * width;
+        for (int64_t l = begin; l < end; l++, at += width)
+            for (int64_t j = 0; j < width; j++) at[j] = j < cols ? from[l * row + (panel * HKD_PANEL + j) * col] : 0;
     }
+}
+
+static void pack(float *to, const float *from, int64_t row, int64_t col, int64_t k, int64_t n) {
+    pack_rows(to, from, row, col, k, n, 0, k);
 }
 
 /* out[m, n] (+)= a[m, k] b[k, n], b packed. Element (i, l) of a lies at a[i * a_row + l * a_col], one of the two being 1. */
@@ -49,16 +55,24 @@ static int64_t form_floats(const dims *d) {
     return rows > columns ? rows : columns;
 }
 
-static void take_apart(float *to, const float *qkv, const dims *d, int64_t index, bool backward) {
-    const int64_t size = form_floats(d), head = index % d->heads, pixel = 3 * d->c, width = d->width, area = d->area;
-    const float *from = qkv + (index / d->heads * area * d->c + head * width) * 3;
-    for (int64_t p = 0; p < area; p++)
+static const float *head_of(const float *qkv, const dims *d, int64_t index) {
+    return qkv + (index / d->heads * d->area * d->c + index % d->heads * d->width) * 3;
+}
+
+/* What forward needs of the pixels begin .. end - 1; begin is a multiple of HKD_PANEL. */
+static void take_pixels(float *to, const float *from, const dims *d, int64_t begin, int64_t end) {
+    const int64_t size = form_floats(d), pixel = 3 * d->c, width = d->width;
+    for (int64_t p = begin; p < end; p++)
         for (int64_t c = 0; c < width; c++) to[ROWS_Q * size + p * width + c] = from[p * pixel + 3 * c + Q] * d->scale;
-    pack(to + TURNED_K * size, from + K, 3, pixel, width, area);
-    pack(to + PACKED_V * size, from + V, pixel, 3, area, width);
-    if (!backward) return;
-    pack(to + PACKED_K * size, from + K, pixel, 3, area, width);
-    pack(to + TURNED_V * size, from + V, 3, pixel, width, area);
+    pack(to + TURNED_K * size + begin * width, from + begin * pixel + K, 3, pixel, width, end - begin);
+    pack_rows(to + PACKED_V * size, from + V, pixel, 3, d->area, width, begin, end);
+}
+
+static void take_apart(float *to, const float *from, const dims *d) {
+    const int64_t size = form_floats(d), pixel = 3 * d->c;
+    take_pixels(to, from, d, 0, d->area);
+    pack(to + PACKED_K * size, from + K, pixel, 3, d->area, d->width);
+    pack(to + TURNED_V * size, from + V, 3, pixel, d->width, d->area);
 }
 
 /* Sums and the largest of many numbers, in lanes that the compiler can keep in vectors. */
@@ -95,8 +109,8 @@ static float exponentials(float *w, int64_t count) {
 /* w = softmax of the rows of logits, in place. */
 static void softmax(float *w, int64_t rows, int64_t count) {
     for (int64_t i = 0; i < rows; i++, w += count) {
-        const float total = exponentials(w, count);
-        for (int64_t j = 0; j < count; j++) w[j] /= total;
+        const float share = 1 / exponentials(w, count);
+        for (int64_t j = 0; j < count; j++) w[j] *= share;
     }
 }
 
@@ -140,7 +154,11 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     {
         float *w = scratch + heads * FORMS * size + hkd_cpu_thread() * floats_per_thread(&d, false);
         #pragma omp for
-        for (int64_t i = 0; i < heads; i++) take_apart(scratch + i * FORMS * size, qkv, &d, i, false);
+        for (int64_t i = 0; i < heads * d.blocks; i++) {
+            const int64_t index = i / d.blocks, first = i % d.blocks * QUERIES;
+            take_pixels(scratch + index * FORMS * size, head_of(qkv, &d, index), &d, first,
+                        first + block_rows(&d, i % d.blocks));
+        }
         #pragma omp for nowait
         for (int64_t i = 0; i < heads * d.blocks; i++) {
             const int64_t index = i / d.blocks, first = i % d.blocks * QUERIES, rows = block_rows(&d, i % d.blocks);
@@ -166,7 +184,7 @@ static void head_gradient(float *dqkv, const float *dy, const float *qkv, const 
     const int64_t size = d->area * d->width, width = d->width, area = d->area, head = index % d->heads, form = form_floats(d);
     float *w = scratch, *dl = w + QUERIES * area, *packed = dl + QUERIES * area;
     float *forms = packed + QUERIES * hkd_packed_cols(width), *grad = forms + FORMS * form;
-    take_apart(forms, qkv, d, index, true);
+    take_apart(forms, head_of(qkv, d, index), d);
     for (int64_t i = 0; i < PARTS * size; i++) grad[i] = 0;
     for (int64_t block = 0; block < d->blocks; block++) {
         const int64_t first = block * QUERIES, rows = block_rows(d, block);
