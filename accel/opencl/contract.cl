@@ -71,7 +71,7 @@ inline void contract_store_apart(const vec y, global float *c, global const floa
 
 // sum += the terms of r0 in [first, last). r1, r2 and the steps along r2 are those of k, or constants that equal them, for which
 // the loop over r2 becomes straight code with addresses known beforehand.
-inline void __attribute__((always_inline)) contract_sum(vec sum[TILE_M][TILE_V], const contract_arrays *at, const int a_row[TILE_M], const int n,
+inline void contract_sum(vec sum[TILE_M][TILE_V], const contract_arrays *at, const int a_row[TILE_M], const int n,
                          const int first, const int last, const int r1, const int r2, const int a_r2, const int b_r2,
                          const hkd_contract k) {
     for (int r0 = first; r0 < last; r0++)
@@ -94,58 +94,44 @@ inline void __attribute__((always_inline)) contract_sum(vec sum[TILE_M][TILE_V],
         }
 }
 
-// Where the rows of a tile begin in A; rows beyond the last repeat it and are not stored.
-inline void __attribute__((always_inline)) contract_rows(int a_row[TILE_M], const int m, const hkd_contract k) {
-    #pragma unroll
-    for (int i = 0; i < TILE_M; i++) a_row[i] = min(m + i, k.m - 1) * k.a_m;
-}
-
-inline void __attribute__((always_inline)) contract_clear(vec sum[TILE_M][TILE_V]) {
-    #pragma unroll
-    for (int i = 0; i < TILE_M; i++)
-        #pragma unroll
-        for (int v = 0; v < TILE_V; v++) sum[i][v] = 0.0f;
-}
-
-// The sums of the tile whose first output is row m, column n, into C, or added to what is there.
-inline void __attribute__((always_inline)) contract_store(vec sum[TILE_M][TILE_V], const contract_arrays *at, const int m, const int n, const int add,
-                           const hkd_contract k) {
-    const int residual = k.then == CONTRACT_RESIDUAL, dense = k.n0 == k.n && k.c_n0 == 1; // the columns lie side by side
-    #pragma unroll
-    for (int v = 0; v < TILE_V; v++) {
-        const int column = n + v * WIDTH;
-        vec by_n = at->bias && k.bias_by_n ? row_part(at->bias, column, k.n, 0.0f) : (vec)0.0f;
-        if (k.then == CONTRACT_CHANNEL && k.bias_by_n) by_n += row_part(at->extra, column, k.n, 0.0f);
-        contract_places places;
-        int begin = column, end = k.n; // of what is written at once
-        if (k.b_n1) begin = contract_row_place(min(column, k.n - WIDTH), k.c_n1, k.c_n2, k), end = begin + WIDTH;
-        else if (!dense) places = contract_places_of(column, k);
-        #pragma unroll
-        for (int i = 0; i < TILE_M; i++) {
-            if (m + i >= k.m || column >= k.n) continue;
-            const vec y = sum[i][v] + (at->bias && !k.bias_by_n ? (vec)at->bias[m + i] : by_n);
-            global float *c = at->c + (m + i) * k.c_m;
-            global const float *extra = at->extra + (residual ? (m + i) * k.c_m : m + i);
-            if (dense || k.b_n1) contract_store_dense(y, c, extra, column, begin, end, add, k);
-            else contract_store_apart(y, c, extra, column, &places, add, k);
-        }
-    }
-}
-
 // The tile whose first output is row m, column n.
 inline void contract_tile(const contract_arrays *at, const int m, const int n, const hkd_contract k) {
-    int a_row[TILE_M];
-    contract_rows(a_row, m, k);
+    int a_row[TILE_M]; // rows beyond the last repeat it and are not stored
+    #pragma unroll
+    for (int i = 0; i < TILE_M; i++) a_row[i] = min(m + i, k.m - 1) * k.a_m;
     const int step = k.group > 0 ? k.group : max(k.r0, 1);
     for (int first = k.first_r0; first < max(k.last_r0, 1); first += step) {
+        vec sum[TILE_M][TILE_V];
+        #pragma unroll
+        for (int i = 0; i < TILE_M; i++)
+            #pragma unroll
+            for (int v = 0; v < TILE_V; v++) sum[i][v] = 0.0f;
         const int last = min(first + step, k.last_r0);
         const int three = k.r1 == 3 && k.r2 == 3 && k.b_r2 == 1; // a 3x3 convolution, or its data gradient
-        vec sum[TILE_M][TILE_V];
-        contract_clear(sum);
         if (three && k.a_r2 == 1) contract_sum(sum, at, a_row, n, first, last, 3, 3, 1, 1, k);
         else if (three && k.a_r2 == -1) contract_sum(sum, at, a_row, n, first, last, 3, 3, -1, 1, k);
         else contract_sum(sum, at, a_row, n, first, last, k.r1, k.r2, k.a_r2, k.b_r2, k);
-        contract_store(sum, at, m, n, k.accumulate || first > 0, k);
+        const int add = k.accumulate || first > 0, residual = k.then == CONTRACT_RESIDUAL;
+        const int dense = k.n0 == k.n && k.c_n0 == 1; // the columns lie side by side
+        #pragma unroll
+        for (int v = 0; v < TILE_V; v++) {
+            const int column = n + v * WIDTH;
+            vec by_n = at->bias && k.bias_by_n ? row_part(at->bias, column, k.n, 0.0f) : (vec)0.0f;
+            if (k.then == CONTRACT_CHANNEL && k.bias_by_n) by_n += row_part(at->extra, column, k.n, 0.0f);
+            contract_places places;
+            int begin = column, end = k.n; // of what is written at once
+            if (k.b_n1) begin = contract_row_place(min(column, k.n - WIDTH), k.c_n1, k.c_n2, k), end = begin + WIDTH;
+            else if (!dense) places = contract_places_of(column, k);
+            #pragma unroll
+            for (int i = 0; i < TILE_M; i++) {
+                if (m + i >= k.m || column >= k.n) continue;
+                const vec y = sum[i][v] + (at->bias && !k.bias_by_n ? (vec)at->bias[m + i] : by_n);
+                global float *c = at->c + (m + i) * k.c_m;
+                global const float *extra = at->extra + (residual ? (m + i) * k.c_m : m + i);
+                if (dense || k.b_n1) contract_store_dense(y, c, extra, column, begin, end, add, k);
+                else contract_store_apart(y, c, extra, column, &places, add, k);
+            }
+        }
     }
 }
 

@@ -178,36 +178,24 @@ static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
     return status;
 }
 
-/* Output channels that lie side by side in dy transposed: [n, panels, pixel, panel]. A CPU reads only a tile's columns of them, so
- * they have lines of their own; neighbouring work-items of a GPU read them all. */
-static int64_t panel_of(const hkd_cl *cl, const dims *d) {
-    return cl->lanes == 1 && d->o_group % cl->tile_n == 0 ? cl->tile_n : d->c_out;
-}
-
 static hkd_status to_w(hkd_cl *cl, const hkd_call *call, const dims *d) {
     const picture x = padded_x(cl, call, d);
     const int64_t s = d->stride, area = d->h_out * d->w_out, inputs = d->c_group * d->taps;
-    const int64_t panel = panel_of(cl, d), start = panel < d->c_out ? area : 1; /* start: of an output channel in dy */
     hkd_buffer *dw = cl->scratch[WEIGHTS];
     hkd_status status = pad(cl, &x, &call->in[X], d->pad_h, d->pad_w, 1);
-    if (!status) status = hkd_cl_transpose(cl, cl->scratch[TURNED], call->up[0].buffer, d->n * d->c_out / panel, panel, area);
+    if (!status) status = hkd_cl_transpose(cl, cl->scratch[TURNED], call->up[0].buffer, d->n, d->c_out, area);
     if (!status && call->accumulate[W])
         status = hkd_cl_transpose(cl, dw, call->grad[W].buffer, d->groups, d->o_group, inputs);
     for (int64_t g = 0; !status && g < d->groups; g++) {
-        hkd_contract k = {
+        const hkd_contract k = {
             .m = (int)d->c_group, .n = (int)d->o_group, .z0 = (int)d->kw, .z1 = (int)d->kh,
             .r0 = (int)d->n, .r1 = (int)d->h_out, .r2 = (int)d->w_out, .group = HKD_CL_GROUP,
             .a = (int)(g * d->c_group * x.channel), .a_m = (int)x.channel, .a_r0 = (int)x.image, .a_r1 = (int)(s * x.w),
             .a_r2 = (int)s, .a_z0 = 1, .a_z1 = (int)x.w,
-            .b = (int)(g * d->o_group * start), .b_r0 = (int)(area * d->c_out), .b_r1 = (int)(d->w_out * panel),
-            .b_r2 = (int)panel, .c = (int)(g * d->o_group * inputs), .c_m = (int)(d->taps * d->o_group),
+            .b = (int)(g * d->o_group), .b_r0 = (int)(area * d->c_out), .b_r1 = (int)(d->w_out * d->c_out),
+            .b_r2 = (int)d->c_out, .c = (int)(g * d->o_group * inputs), .c_m = (int)(d->taps * d->o_group),
             .c_z0 = (int)d->o_group, .c_z1 = (int)(d->kw * d->o_group), .n0 = (int)d->o_group, .n0_used = (int)d->o_group,
             .n1 = 1, .n1_used = 1, .c_n0 = 1, .accumulate = call->accumulate[W]};
-        if (panel < d->c_out) {
-            k.n0 = k.n0_used = k.c_n1 = (int)panel;
-            k.n1 = k.n1_used = (int)(d->o_group / panel);
-            k.b_n1 = (int)(area * panel);
-        }
         status = hkd_cl_contract(cl, dw, x.data, cl->scratch[TURNED], NULL, NULL, &k);
     }
     return status ? status : hkd_cl_transpose(cl, call->grad[W].buffer, dw, d->groups, inputs, d->o_group);
