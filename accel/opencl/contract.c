@@ -6,13 +6,13 @@
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/* Floats of B that stay in the cache of a processor core while all of A passes by. */
+static const double most_panel = 1 << 18;
+
 /* How much of a contraction one launch takes. */
 typedef struct {
     int64_t m, n, z, r0; /* rows, columns, both whole tiles; z; terms, whole groups */
 } piece;
-
-/* Groups that occupy the cores of a CPU; more of them would only cost their start. */
-enum { ENOUGH = 64 };
 
 /* Steps of `each` that fit into `room`, at least one and at most what `all` takes. */
 static int64_t fitting(double room, int64_t each, int64_t all) {
@@ -24,8 +24,10 @@ static int64_t fitting(double room, int64_t each, int64_t all) {
 static piece piece_of(const hkd_cl *cl, int64_t tile_m, int64_t tile_n, const hkd_contract *k) {
     const int64_t columns = cl->lanes * tile_n, all_m = (k->m + tile_m - 1) / tile_m * tile_m;
     const double inner = (double)k->r1 * k->r2, terms = inner * (double)larger(1, k->r0);
+    const double rows = k->b_r2 == 1 ? k->r0 : terms; /* of B that one column meets; taps share theirs */
     piece p = {.r0 = larger(1, k->r0)};
-    const double room = cl->most_work / ((double)columns * (terms + 1) * (double)larger(1, all_m));
+    double room = cl->most_work / ((double)columns * (terms + 1) * (double)larger(1, all_m));
+    if (cl->lanes == 1) room = fmin(room, most_panel / fmax(1, rows * (double)columns));
     p.n = fitting(room, columns, k->n);
     p.z = fitting(cl->most_work / ((double)p.n * (terms + 1) * (double)larger(1, all_m)), 1, (int64_t)k->z0 * k->z1);
     p.m = fitting(cl->most_work / ((double)(p.n * p.z * tile_m) * (terms + 1)), tile_m, k->m);
@@ -34,7 +36,7 @@ static piece piece_of(const hkd_cl *cl, int64_t tile_m, int64_t tile_n, const hk
 }
 
 hkd_status hkd_cl_tiles(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                        const hkd_buffer *bias, const hkd_buffer *extra, const hkd_contract *shape) {
+                        const hkd_buffer *bias, const hkd_contract *shape) {
     const int64_t tile_m = way->m, tile_n = way->v * cl->width;
     const char *kernel = hkd_cl_is_standard(cl, way) ? "contract" : way->name;
     hkd_contract k = *shape;
@@ -51,17 +53,14 @@ hkd_status hkd_cl_tiles(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const 
                 for (int64_t r0 = 0; !status && r0 < larger(1, k.r0); r0 += p.r0) {
                     k.first_z = (int)z, k.first_n = (int)n, k.first_m = (int)m, k.first_r0 = (int)r0;
                     k.last_n = (int)smaller(n + p.n, k.n);
-                    k.last_m = (int)smaller(m + p.m, k.m);
                     k.last_r0 = (int)smaller(r0 + p.r0, k.r0);
                     const int64_t columns = (k.last_n - n + tile_n - 1) / tile_n;
-                    const int64_t across = (columns + cl->lanes - 1) / cl->lanes, deep = smaller(p.z, count_z - z);
-                    const int64_t tiles = (k.last_m - m + tile_m - 1) / tile_m; /* below each other */
-                    const int64_t down = cl->lanes == 1 ? smaller(tiles, ENOUGH / (across * deep) + 1) : tiles;
-                    const size_t groups[3] = {(size_t)across, (size_t)down, (size_t)deep};
+                    const size_t groups[3] = {(size_t)((columns + cl->lanes - 1) / cl->lanes),
+                                              (size_t)((smaller(p.m, k.m - m) + tile_m - 1) / tile_m),
+                                              (size_t)smaller(p.z, count_z - z)};
                     status = hkd_cl_launch(cl, kernel, groups, (size_t)cl->lanes,
                                            HKD_CL_ARGS(hkd_cl_memory(c), hkd_cl_memory(a), hkd_cl_memory(b),
-                                                       hkd_cl_memory(bias), hkd_cl_memory(extra),
-                                                       {.size = sizeof k, .structure = &k}));
+                                                       hkd_cl_memory(bias), {.size = sizeof k, .structure = &k}));
                 }
     return status;
 }

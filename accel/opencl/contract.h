@@ -1,6 +1,6 @@
 // contract.h - one contraction for every matrix product and convolution, described by the same struct on host and device:
 //
-//   C[z][m][n] (+)= bias + sum over r0, r1, r2 of  A[z][m][r0][r1][r2] B[z][r0][r1][r2][n],  and then what `then` says
+//   C[z][m][n] (+)= bias + sum over r0, r1, r2 of  A[z][m][r0][r1][r2] B[z][r0][r1][r2][n]
 //
 // Each index moves through each array by a step of its own, which may be 0 or negative; only n is contiguous in B, all of it or
 // each run of n0. A 3x3 convolution is r = (channel, tap row, tap column) on a padded picture, a product is r = (0, 0, k).
@@ -20,16 +20,10 @@ typedef struct {
     int n0_used, n1_used;       // n0_used columns exist in C
     int c_n0, c_n1, c_n2;
     int bias, bias_by_n;        // where it starts; bias[n], else bias[m]
-    int then;                   // CONTRACT_CHANNEL: plus extra[image][bias + m], CONTRACT_RESIDUAL: plus extra, which lies as C
-    int then_image;             // does, times `scale`; numbers of an image of extra[image][...]. z1 counts images, or n does
-    float scale;
     int accumulate;
     int first_n, last_n;        // of this launch, for long work is cut into several: columns in [first_n, last_n), a multiple
-    int first_m, last_m;        // of TILE_N the first; rows in [first_m, last_m); z from this on; r0 in [first_r0, last_r0),
-    int first_z;                // which begins and ends between two groups
-    int first_r0, last_r0;
+    int first_m, first_z;       // of TILE_N the first; rows and z from these on; r0 in [first_r0, last_r0), which begins and
+    int first_r0, last_r0;      // ends between two groups
 } hkd_contract;
-
-enum { CONTRACT_CHANNEL = 1, CONTRACT_RESIDUAL };
 
 #endif

@@ -10,10 +10,10 @@
  * A 1x1 convolution without padding reads the picture itself. */
 #include "opencl.h"
 
-extern const hkd_op hkd_op_conv2d, hkd_op_conv2d_add_channel, hkd_op_conv2d_add_scale;
+extern const hkd_op hkd_op_conv2d;
 
-enum { X, W, B, EXTRA };
-enum { STRIDE, PAD_H, PAD_W, GROUPS, SCALE };
+enum { X, W, B };
+enum { STRIDE, PAD_H, PAD_W, GROUPS };
 enum { PADDED, TURNED, WEIGHTS, SUMS }; /* scratch */
 
 typedef struct {
@@ -138,11 +138,6 @@ static hkd_contract with_stride(const dims *d, const picture *x, int64_t g) {
         .n0 = (int)d->o_group, .n0_used = (int)d->o_group, .n1 = 1, .n1_used = 1, .c_n0 = (int)area, .bias_by_n = 1};
 }
 
-static int then_of(const hkd_call *call) {
-    if (call->op == &hkd_op_conv2d_add_channel) return CONTRACT_CHANNEL;
-    return call->op == &hkd_op_conv2d_add_scale ? CONTRACT_RESIDUAL : 0;
-}
-
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     const dims d = dims_of(call);
     const picture x = padded_x(cl, call, &d);
@@ -153,11 +148,8 @@ static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     for (int64_t g = 0; !status && g < d.groups; g++) {
         hkd_contract k = d.stride > 1 ? with_stride(&d, &x, g) : without_stride(cl, &d, &x, g);
         k.bias = (int)(g * d.o_group);
-        k.then = then_of(call);
-        k.then_image = (int)d.c_out;
-        k.scale = (float)call->p[SCALE];
         status = hkd_cl_contract(cl, call->out[0].buffer, d.stride > 1 ? x.data : weights, d.stride > 1 ? weights : x.data,
-                                 call->in[B].buffer, k.then ? call->in[EXTRA].buffer : NULL, &k);
+                                 call->in[B].buffer, &k);
     }
     return status;
 }
@@ -173,7 +165,7 @@ static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
                           .b = (int)(g * d->o_group * dy.channel), .b_r0 = (int)dy.channel, .b_r1 = (int)dy.w, .b_r2 = 1,
                           .c = (int)(g * d->c_group * area), .c_m = (int)area, .accumulate = call->accumulate[X]};
         columns(cl, &k, &dy, d->n, d->h, d->w, d->c_in * area);
-        status = hkd_cl_contract(cl, call->grad[X].buffer, call->in[W].buffer, dy.data, NULL, NULL, &k);
+        status = hkd_cl_contract(cl, call->grad[X].buffer, call->in[W].buffer, dy.data, NULL, &k);
     }
     return status;
 }
@@ -196,7 +188,7 @@ static hkd_status to_w(hkd_cl *cl, const hkd_call *call, const dims *d) {
             .b_r2 = (int)d->c_out, .c = (int)(g * d->o_group * inputs), .c_m = (int)(d->taps * d->o_group),
             .c_z0 = (int)d->o_group, .c_z1 = (int)(d->kw * d->o_group), .n0 = (int)d->o_group, .n0_used = (int)d->o_group,
             .n1 = 1, .n1_used = 1, .c_n0 = 1, .accumulate = call->accumulate[W]};
-        status = hkd_cl_contract(cl, dw, x.data, cl->scratch[TURNED], NULL, NULL, &k);
+        status = hkd_cl_contract(cl, dw, x.data, cl->scratch[TURNED], NULL, &k);
     }
     return status ? status : hkd_cl_transpose(cl, call->grad[W].buffer, dw, d->groups, inputs, d->o_group);
 }
@@ -206,9 +198,6 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
     hkd_status status = HKD_OK;
     if (call->grad[W].buffer) status = to_w(cl, call, &d);
     if (!status && call->grad[X].buffer) status = to_x(cl, call, &d);
-    if (!status && then_of(call) == CONTRACT_CHANNEL && call->grad[EXTRA].buffer)
-        status = hkd_cl_sum_rows(cl, call->grad[EXTRA].buffer, call->up[0].buffer, d.n * d.c_out, d.h_out * d.w_out,
-                                 call->accumulate[EXTRA]);
     if (!status && call->grad[B].buffer) {
         status = hkd_cl_sum_rows(cl, cl->scratch[SUMS], call->up[0].buffer, d.n * d.c_out, d.h_out * d.w_out, false);
         if (!status)
@@ -218,8 +207,3 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
 }
 
 const hkd_cl_op hkd_cl_conv2d = {.op = &hkd_op_conv2d, .scratch = scratch, .forward = forward, .backward = backward};
-const hkd_cl_op hkd_cl_conv2d_add_channel = {
-    .op = &hkd_op_conv2d_add_channel, .scratch = scratch, .forward = forward, .backward = backward};
-
-/* Forward only: its gradient would need s dy in memory of its own, which the chain has already. */
-const hkd_cl_op hkd_cl_conv2d_add_scale = {.op = &hkd_op_conv2d_add_scale, .scratch = scratch, .forward = forward};
