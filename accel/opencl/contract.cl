@@ -1,6 +1,14 @@
 // contract - a register tile of TILE_M x TILE_N outputs per work-item, see contract.h. Neighbouring work-items take
 // neighbouring columns: on a GPU they read B side by side and all the same A.
 
+// Work-groups come in the order of their axes. A core passes all of A over the columns of B that its caches hold, so rows come
+// first there; the lanes of a GPU take neighbouring columns.
+#if LANES == 1
+enum { AXIS_M, AXIS_Z, AXIS_N };
+#else
+enum { AXIS_N, AXIS_M, AXIS_Z };
+#endif
+
 // How the columns of one vector lie in C: -1 where a column does not exist.
 typedef struct {
     int at[WIDTH];
@@ -40,8 +48,8 @@ inline vec contract_load(global const float *b, const int n, const hkd_contract 
 
 kernel void __attribute__((reqd_work_group_size(LANES, 1, 1)))
 contract(global float *c, global const float *a, global const float *b, global const float *bias, const hkd_contract k) {
-    const int n = k.first_n + (int)get_global_id(0) * TILE_N, m = k.first_m + (int)get_group_id(1) * TILE_M;
-    const int z = (int)get_group_id(2) + k.first_z, z0 = z % k.z0, z1 = z / k.z0;
+    const int n = k.first_n + (int)get_global_id(AXIS_N) * TILE_N, m = k.first_m + (int)get_group_id(AXIS_M) * TILE_M;
+    const int z = (int)get_group_id(AXIS_Z) + k.first_z, z0 = z % k.z0, z1 = z / k.z0;
     if (n >= k.last_n) return;
 
     int a_row[TILE_M]; // rows beyond the last repeat it and are not stored
