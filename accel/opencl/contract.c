@@ -6,7 +6,7 @@
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Floats of B that stay in the cache of a processor core while all of A passes by. */
+/* Floats of A that stay in the cache of a processor core while B passes by; and of B, where terms come in groups. */
 static const double most_panel = 1 << 17;
 
 /* How much of a contraction one launch takes. */
@@ -20,7 +20,7 @@ static int64_t fitting(double room, int64_t each, int64_t all) {
     return each * (room < (double)most ? larger(1, (int64_t)room) : most);
 }
 
-/* Whole work-groups of columns, then z, then rows, then groups of terms: as far as the work allows. */
+/* Whole work-groups of columns, then z, then rows, then groups of terms: as far as the work and a core's cache allow. */
 static piece piece_of(const hkd_cl *cl, int64_t tile_m, int64_t tile_n, const hkd_contract *k) {
     const int64_t columns = cl->lanes * tile_n, all_m = (k->m + tile_m - 1) / tile_m * tile_m;
     const double inner = (double)k->r1 * k->r2, terms = inner * (double)larger(1, k->r0);
@@ -28,7 +28,9 @@ static piece piece_of(const hkd_cl *cl, int64_t tile_m, int64_t tile_n, const hk
     const double room = cl->most_work / ((double)columns * (terms + 1) * (double)larger(1, all_m));
     p.n = fitting(room, columns, k->n);
     p.z = fitting(cl->most_work / ((double)p.n * (terms + 1) * (double)larger(1, all_m)), 1, (int64_t)k->z0 * k->z1);
-    p.m = fitting(cl->most_work / ((double)(p.n * p.z * tile_m) * (terms + 1)), tile_m, k->m);
+    double tiles = cl->most_work / ((double)(p.n * p.z * tile_m) * (terms + 1));
+    if (cl->lanes == 1 && !k->group) tiles = fmin(tiles, most_panel / ((double)tile_m * (terms + 1)));
+    p.m = fitting(tiles, tile_m, k->m);
     if (k->group) {
         const double each = (double)k->group * (inner + 1); /* terms */
         double groups = cl->most_work / ((double)(p.n * p.z * p.m) * each);
