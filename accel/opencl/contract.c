@@ -41,7 +41,7 @@ static piece piece_of(const hkd_cl *cl, int64_t tile_m, int64_t tile_n, const hk
 }
 
 hkd_status hkd_cl_tiles(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                        const hkd_buffer *bias, const hkd_contract *shape) {
+                        const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *shape) {
     const int64_t tile_m = way->m, tile_n = way->v * cl->width;
     const char *kernel = hkd_cl_is_standard(cl, way) ? "contract" : way->name;
     hkd_contract k = *shape;
@@ -67,7 +67,8 @@ hkd_status hkd_cl_tiles(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const 
                     const size_t *groups = cl->lanes == 1 ? cpu : gpu;
                     status = hkd_cl_launch(cl, kernel, groups, (size_t)cl->lanes,
                                            HKD_CL_ARGS(hkd_cl_memory(c), hkd_cl_memory(a), hkd_cl_memory(b),
-                                                       hkd_cl_memory(bias), {.size = sizeof k, .structure = &k}));
+                                                       hkd_cl_memory(bias), hkd_cl_memory(more),
+                                                       {.size = sizeof k, .structure = &k}));
                 }
     return status;
 }

@@ -1,4 +1,4 @@
-/* conv2d on OpenCL: everything is the contraction of contract.h on a zero-padded copy P [c, n, h_p, w_p] of a picture.
+/* conv2d on OpenCL, and the rows that fuse what follows it: everything is the contraction of contract.h on a zero-padded copy P [c, n, h_p, w_p] of a picture.
  *
  *   forward    m = output channel, n = pixel, r = (c, p, q); where a row of pixels does not hold whole vectors, n = place on P,
  *              and what lies beyond the picture is computed and dropped
@@ -11,10 +11,10 @@
  * A 1x1 convolution without padding reads the picture itself. */
 #include "opencl.h"
 
-extern const hkd_op hkd_op_conv2d;
+extern const hkd_op hkd_op_conv2d, hkd_op_conv2d_add_channel, hkd_op_conv2d_add_scale;
 
-enum { X, W, B };
-enum { STRIDE, PAD_H, PAD_W, GROUPS };
+enum { X, W, B, EXTRA };
+enum { STRIDE, PAD_H, PAD_W, GROUPS, SCALE };
 enum { PADDED, TURNED, WEIGHTS, SUMS }; /* scratch */
 
 typedef struct {
@@ -167,8 +167,30 @@ static hkd_contract with_stride(const dims *d, const picture *x, int64_t g) {
         .n0 = (int)d->o_group, .n0_used = (int)d->o_group, .n1 = 1, .n1_used = 1, .c_n0 = (int)area, .bias_by_n = 1};
 }
 
+/* What follows a convolution, done to its result in memory. */
+static hkd_status follow(hkd_cl *cl, const hkd_call *call, const dims *d) {
+    const hkd_tensor *y = &call->out[0], *extra = &call->in[EXTRA];
+    const int64_t rows = d->n * d->c_out, area = d->h_out * d->w_out;
+    if (call->op == &hkd_op_conv2d_add_channel)
+        return hkd_cl_runs(cl, "add_channel", rows, area, hkd_cl_tensor(y), hkd_cl_tensor(y), hkd_cl_tensor(extra),
+                           hkd_cl_int(rows), hkd_cl_int(area), hkd_cl_int(d->c_out), hkd_cl_int(d->n));
+    const hkd_status status = hkd_cl_runs(cl, "add", 1, rows * area, hkd_cl_tensor(y), hkd_cl_tensor(y), hkd_cl_tensor(extra),
+                                          hkd_cl_int(1), hkd_cl_int(rows * area));
+    return status ? status : hkd_cl_scaled(cl, y, y, call->p[SCALE], false);
+}
+
+/* The same as part of the contraction, where its columns lie in order; false: they do not. */
+static bool followed(hkd_contract *k, const hkd_call *call, const dims *d) {
+    if (d->stride > 1 || !(k->b_n1 || k->n0 == k->n)) return false;
+    k->more = call->op == &hkd_op_conv2d_add_channel ? CONTRACT_SHIFT : CONTRACT_RESIDUAL;
+    k->more_image = (int)d->c_out;
+    k->scale = (float)call->p[SCALE];
+    return true;
+}
+
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     const dims d = dims_of(call);
+    bool done = call->op == &hkd_op_conv2d;
     const picture x = copied(cl, &d) ? copies(cl, &d) : padded_x(cl, call, &d);
     const hkd_buffer *weights = d.stride > 1 ? cl->scratch[TURNED] : call->in[W].buffer;
     hkd_status status = pad(cl, &x, &call->in[X], d.pad_h, d.pad_w, 1);
@@ -177,10 +199,11 @@ static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     for (int64_t g = 0; !status && g < d.groups; g++) {
         hkd_contract k = d.stride > 1 ? with_stride(&d, &x, g) : without_stride(cl, &d, &x, g);
         k.bias = (int)(g * d.o_group);
+        if (call->op != &hkd_op_conv2d) done = followed(&k, call, &d);
         status = hkd_cl_contract(cl, call->out[0].buffer, d.stride > 1 ? x.data : weights, d.stride > 1 ? weights : x.data,
-                                 call->in[B].buffer, &k);
+                                 call->in[B].buffer, call->in[EXTRA].buffer, &k);
     }
-    return status;
+    return status || done ? status : follow(cl, call, &d);
 }
 
 static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
@@ -194,7 +217,7 @@ static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
                           .b = (int)(g * d->o_group * dy.channel), .b_r0 = (int)dy.channel, .b_r1 = (int)dy.w, .b_r2 = 1,
                           .c = (int)(g * d->c_group * area), .c_m = (int)area, .accumulate = call->accumulate[X]};
         columns(cl, &k, &dy, d->n, d->h, d->w, d->c_in * area);
-        status = hkd_cl_contract(cl, call->grad[X].buffer, call->in[W].buffer, dy.data, NULL, &k);
+        status = hkd_cl_contract(cl, call->grad[X].buffer, call->in[W].buffer, dy.data, NULL, NULL, &k);
     }
     return status;
 }
@@ -217,7 +240,7 @@ static hkd_status to_w(hkd_cl *cl, const hkd_call *call, const dims *d) {
             .b_r2 = (int)d->c_out, .c = (int)(g * d->o_group * inputs), .c_m = (int)(d->taps * d->o_group),
             .c_z0 = (int)d->o_group, .c_z1 = (int)(d->kw * d->o_group), .n0 = (int)d->o_group, .n0_used = (int)d->o_group,
             .n1 = 1, .n1_used = 1, .c_n0 = 1, .accumulate = call->accumulate[W]};
-        status = hkd_cl_contract(cl, dw, x.data, cl->scratch[TURNED], NULL, &k);
+        status = hkd_cl_contract(cl, dw, x.data, cl->scratch[TURNED], NULL, NULL, &k);
     }
     return status ? status : hkd_cl_transpose(cl, call->grad[W].buffer, dw, d->groups, inputs, d->o_group);
 }
@@ -227,8 +250,11 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
     hkd_status status = HKD_OK;
     if (call->grad[W].buffer) status = to_w(cl, call, &d);
     if (!status && call->grad[X].buffer) status = to_x(cl, call, &d);
+    const int64_t rows = d.n * d.c_out, area = d.h_out * d.w_out;
+    if (!status && call->grad[EXTRA].buffer)
+        status = hkd_cl_sum_rows(cl, call->grad[EXTRA].buffer, call->up[0].buffer, rows, area, call->accumulate[EXTRA]);
     if (!status && call->grad[B].buffer) {
-        status = hkd_cl_sum_rows(cl, cl->scratch[SUMS], call->up[0].buffer, d.n * d.c_out, d.h_out * d.w_out, false);
+        status = hkd_cl_sum_rows(cl, cl->scratch[SUMS], call->up[0].buffer, rows, area, false);
         if (!status)
             status = hkd_cl_fold(cl, call->grad[B].buffer, cl->scratch[SUMS], d.n, d.c_out, HKD_CL_GROUP, call->accumulate[B]);
     }
@@ -236,3 +262,7 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
 }
 
 const hkd_cl_op hkd_cl_conv2d = {.op = &hkd_op_conv2d, .scratch = scratch, .forward = forward, .backward = backward};
+const hkd_cl_op hkd_cl_conv2d_add_channel = {
+    .op = &hkd_op_conv2d_add_channel, .scratch = scratch, .forward = forward, .backward = backward};
+/* Forward only: its gradient would need s dy in memory of its own, which the chain has already. */
+const hkd_cl_op hkd_cl_conv2d_add_scale = {.op = &hkd_op_conv2d_add_scale, .scratch = scratch, .forward = forward};
