@@ -32,19 +32,19 @@ static const hkd_contract shapes[] = {
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static hkd_status with_shape(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                             const hkd_buffer *bias, hkd_contract k) {
+                             const hkd_buffer *bias, const hkd_buffer *more, hkd_contract k) {
     const hkd_cl_way own = {"contract", hkd_cl_tiles, cl->tile_m, cl->tile_n / cl->width, NULL};
     (void)way;
-    return hkd_cl_tiles(cl, &own, c, a, b, bias, &k);
+    return hkd_cl_tiles(cl, &own, c, a, b, bias, more, &k);
 }
 
 /* The mistakes of a wrong way: each does less work than a right one. */
 #define MISTAKE(name, change) \
     static hkd_status name(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b, \
-                           const hkd_buffer *bias, const hkd_contract *shape) { \
+                           const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *shape) { \
         hkd_contract k = *shape; \
         change; \
-        return with_shape(cl, way, c, a, b, bias, k); \
+        return with_shape(cl, way, c, a, b, bias, more, k); \
     }
 MISTAKE(forgets_a_term, k.r0--)
 MISTAKE(forgets_a_row, k.m--)
@@ -53,8 +53,8 @@ MISTAKE(does_nothing, k.m = 0)
 MISTAKE(writes_between, k.n0_used = k.n0)
 
 static hkd_status fails(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                        const hkd_buffer *bias, const hkd_contract *shape) {
-    (void)cl, (void)way, (void)c, (void)a, (void)b, (void)bias, (void)shape;
+                        const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *shape) {
+    (void)cl, (void)way, (void)c, (void)a, (void)b, (void)bias, (void)more, (void)shape;
     return hkd_fail(HKD_DEVICE, "work-groups of 1024 are too large");
 }
 
@@ -169,7 +169,7 @@ static void used(void) {
     CHECK(!hkd_cl_try(&choice, trial, &count, cl, &shapes[3], planted + 5), "%s", hkd_last_error());
     choice.way = &planted[4];
     hkd_cl_choose(cl, &choice);
-    CHECK(hkd_cl_contract(cl, NULL, NULL, NULL, NULL, &shapes[3]) == HKD_DEVICE, "the chosen way was not taken");
+    CHECK(hkd_cl_contract(cl, NULL, NULL, NULL, NULL, NULL, &shapes[3]) == HKD_DEVICE, "the chosen way was not taken");
     hkd_device_close(&cl->base);
 }
 

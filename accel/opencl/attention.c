@@ -57,7 +57,7 @@ static hkd_status product(hkd_cl *cl, const dims *d, const rows *c, const rows *
         .a_z0 = (int)a->head, .b = (int)b->start, .b_r0 = (int)b->row, .b_z0 = (int)b->head, .c = (int)c->start,
         .c_m = (int)c->row, .c_z0 = (int)c->head, .n0 = (int)d->area, .n0_used = (int)d->area, .n1 = 1, .n1_used = 1,
         .c_n0 = 1, .accumulate = accumulate};
-    return hkd_cl_contract(cl, c->data, a->data, b->data, NULL, &k);
+    return hkd_cl_contract(cl, c->data, a->data, b->data, NULL, NULL, &k);
 }
 
 static hkd_status turn(hkd_cl *cl, const dims *d, hkd_buffer *from, int64_t heads) {

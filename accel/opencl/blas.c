@@ -29,7 +29,7 @@ bool hkd_cl_blas_fits(const hkd_cl *cl, const hkd_contract *k) {
     (void)cl;
     const bool product = k->r1 == 1 && k->r2 == 1 && (!k->group || k->group >= k->r0) && k->b_r0 >= k->n;
     const bool dense = k->n0 == k->n && k->n0_used == k->n && k->n1 == 1 && k->n1_used == 1;
-    const bool some = !k->b_n1 && k->m > 0 && k->n > 0 && k->r0 > 0 && k->z0 > 0 && k->z1 > 0;
+    const bool some = !k->b_n1 && !k->more && k->m > 0 && k->n > 0 && k->r0 > 0 && k->z0 > 0 && k->z1 > 0;
     const bool one_step = k->z0 == 1 || k->z1 == 1;
     return product && dense && some && one_step && layout_of(&l, k) && l.a_z >= 0 && l.b_z >= 0 && l.c_z >= 0;
 }
@@ -61,12 +61,12 @@ static hkd_status product(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const 
 }
 
 hkd_status hkd_cl_blas(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                       const hkd_buffer *bias, const hkd_contract *k) {
+                       const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *k) {
     const int64_t outputs = (int64_t)k->z0 * k->z1 * k->m * k->n;
     const double fit = cl->most_work / ((double)k->z0 * k->z1 * k->m * k->r0);
     const int64_t step = fit < 64 ? 64 : fit < k->n ? (int64_t)fit : k->n;
     hkd_status status = HKD_OK;
-    (void)way;
+    (void)way, (void)more; /* it does not fit where there is more */
     if (bias)
         status = hkd_cl_items(cl, "blas_bias", outputs, hkd_cl_memory(c), hkd_cl_memory(bias),
                               {.size = sizeof *k, .structure = k});
@@ -89,8 +89,8 @@ void hkd_cl_blas_close(void) { CLBlastClearCache(); }
 bool hkd_cl_blas_fits(const hkd_cl *cl, const hkd_contract *shape) { return (void)cl, (void)shape, false; }
 
 hkd_status hkd_cl_blas(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                       const hkd_buffer *bias, const hkd_contract *k) {
-    (void)cl, (void)way, (void)c, (void)a, (void)b, (void)bias, (void)k;
+                       const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *k) {
+    (void)cl, (void)way, (void)c, (void)a, (void)b, (void)bias, (void)more, (void)k;
     return hkd_fail(HKD_DEVICE, "opencl: built without CLBlast");
 }
 

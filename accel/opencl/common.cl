@@ -19,9 +19,13 @@ typedef JOIN(float, WIDTH) vec;
 #endif
 #define TILE_N (TILE_V * WIDTH)
 
+// vec_evens, vec_odds: every other of the elements of a, then of b. vec_twice: each of the first half of a, twice.
 #if WIDTH == 4
 inline float vec_sum(const vec v) { return (v.s0 + v.s1) + (v.s2 + v.s3); }
 inline float vec_max(const vec v) { return fmax(fmax(v.s0, v.s1), fmax(v.s2, v.s3)); }
+inline vec vec_evens(const vec a, const vec b) { return (vec)(a.s02, b.s02); }
+inline vec vec_odds(const vec a, const vec b) { return (vec)(a.s13, b.s13); }
+inline vec vec_twice(const vec a) { return a.s0011; }
 #else // element by element: what oclgrind knows of a float16 does not survive .lo and .hi
 inline float vec_sum(const vec v) {
     return (((v.s0 + v.s8) + (v.s4 + v.sc)) + ((v.s1 + v.s9) + (v.s5 + v.sd))) +
@@ -32,6 +36,9 @@ inline float vec_max(const vec v) {
     return max_of_4(max_of_4(v.s0, v.s1, v.s2, v.s3), max_of_4(v.s4, v.s5, v.s6, v.s7),
                     max_of_4(v.s8, v.s9, v.sa, v.sb), max_of_4(v.sc, v.sd, v.se, v.sf));
 }
+inline vec vec_evens(const vec a, const vec b) { return (vec)(a.s02468ace, b.s02468ace); }
+inline vec vec_odds(const vec a, const vec b) { return (vec)(a.s13579bdf, b.s13579bdf); }
+inline vec vec_twice(const vec a) { return a.s0011223344556677; }
 #endif
 
 // The same total in every work-item of the group. `shared` has room for LANES floats; all work-items must come here.

@@ -1,6 +1,14 @@
 // contract - a register tile of TILE_M x TILE_N outputs per work-item, see contract.h. Neighbouring work-items take
 // neighbouring columns: on a GPU they read B side by side and all the same A.
 
+// Work-groups come in the order of their axes. A core passes all of A over the columns of B that its caches hold, so rows come
+// first there; the lanes of a GPU take neighbouring columns.
+#if LANES == 1
+enum { AXIS_M, AXIS_Z, AXIS_N };
+#else
+enum { AXIS_N, AXIS_M, AXIS_Z };
+#endif
+
 // How the columns of one vector lie in C: -1 where a column does not exist.
 typedef struct {
     int at[WIDTH];
@@ -39,9 +47,10 @@ inline vec contract_load(global const float *b, const int n, const hkd_contract 
 }
 
 kernel void __attribute__((reqd_work_group_size(LANES, 1, 1)))
-contract(global float *c, global const float *a, global const float *b, global const float *bias, const hkd_contract k) {
-    const int n = k.first_n + (int)get_global_id(0) * TILE_N, m = k.first_m + (int)get_group_id(1) * TILE_M;
-    const int z = (int)get_group_id(2) + k.first_z, z0 = z % k.z0, z1 = z / k.z0;
+contract(global float *c, global const float *a, global const float *b, global const float *bias, global const float *more,
+         const hkd_contract k) {
+    const int n = k.first_n + (int)get_global_id(AXIS_N) * TILE_N, m = k.first_m + (int)get_group_id(AXIS_M) * TILE_M;
+    const int z = (int)get_group_id(AXIS_Z) + k.first_z, z0 = z % k.z0, z1 = z / k.z0;
     if (n >= k.last_n) return;
 
     int a_row[TILE_M]; // rows beyond the last repeat it and are not stored
@@ -49,7 +58,8 @@ contract(global float *c, global const float *a, global const float *b, global c
     for (int i = 0; i < TILE_M; i++) a_row[i] = min(m + i, k.m - 1) * k.a_m;
     a += k.a + z0 * k.a_z0 + z1 * k.a_z1;
     b += k.b + z0 * k.b_z0 + z1 * k.b_z1;
-    c += k.c + z0 * k.c_z0 + z1 * k.c_z1 + m * k.c_m;
+    const int c_start = k.c + z0 * k.c_z0 + z1 * k.c_z1 + m * k.c_m;
+    c += c_start;
     int b_place[TILE_V];
     #pragma unroll
     for (int v = 0; v < TILE_V; v++) {
@@ -93,8 +103,10 @@ contract(global float *c, global const float *a, global const float *b, global c
             #pragma unroll
             for (int i = 0; i < TILE_M; i++) {
                 if (m + i >= k.m || column >= k.n) continue;
-                const vec y = sum[i][v] + (bias && !k.bias_by_n ? (vec)bias[k.bias + m + i] : by_n);
+                vec y = sum[i][v] + (bias && !k.bias_by_n ? (vec)bias[k.bias + m + i] : by_n);
                 if (dense || k.b_n1) {
+                    if (k.more == CONTRACT_SHIFT) y += more[(column / (k.n0 * k.n1) + z1) * k.more_image + k.bias + m + i];
+                    if (k.more == CONTRACT_RESIDUAL) y = k.scale * (y + row_part(more + c_start + i * k.c_m, first, end, 0.0f));
                     vec_put(y, c + i * k.c_m, first, end, add);
                 } else {
                     float lane[WIDTH];

@@ -21,9 +21,15 @@ typedef struct {
     int c_n0, c_n1, c_n2;
     int bias, bias_by_n;        // where it starts; bias[n], else bias[m]
     int accumulate;
+    int more, more_image;       // CONTRACT_..., where n0 holds whole vectors or is all of n; step of a shift
+    float scale;
     int first_n, last_n;        // of this launch, for long work is cut into several: columns in [first_n, last_n), a multiple
     int first_m, first_z;       // of TILE_N the first; rows and z from these on; r0 in [first_r0, last_r0), which begins and
     int first_r0, last_r0;      // ends between two groups
 } hkd_contract;
+
+// What is done to each output before it is written, beside the bias: more[bias + m] of its image is added, or `more` lies as C
+// does and C = scale (C + more). Images are those of n, or z1.
+enum { CONTRACT_SHIFT = 1, CONTRACT_RESIDUAL };
 
 #endif

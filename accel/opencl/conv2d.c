@@ -1,7 +1,8 @@
-/* conv2d on OpenCL: everything is the contraction of contract.h on a zero-padded copy P [c, n, h_p, w_p] of a picture.
+/* conv2d on OpenCL, and the rows that fuse what follows it: everything is the contraction of contract.h on a zero-padded copy P [c, n, h_p, w_p] of a picture.
  *
  *   forward    m = output channel, n = pixel, r = (c, p, q); where a row of pixels does not hold whole vectors, n = place on P,
  *              and what lies beyond the picture is computed and dropped
+ *              where rows are short but pictures hold whole vectors, P is [c, q, n, h_p, w], a copy for each q, moved by it
  *              with a stride: m = column of an output row, n = output channel, weights transposed
  *   dx         the same as forward without stride, on dy spread by the stride, weights walked backwards
  *   dw         m = input channel, n = output channel (dy transposed), r = (image, row, column) by groups of images, z = (p, q);
@@ -10,10 +11,10 @@
  * A 1x1 convolution without padding reads the picture itself. */
 #include "opencl.h"
 
-extern const hkd_op hkd_op_conv2d;
+extern const hkd_op hkd_op_conv2d, hkd_op_conv2d_add_channel, hkd_op_conv2d_add_scale;
 
-enum { X, W, B };
-enum { STRIDE, PAD_H, PAD_W, GROUPS };
+enum { X, W, B, EXTRA };
+enum { STRIDE, PAD_H, PAD_W, GROUPS, SCALE };
 enum { PADDED, TURNED, WEIGHTS, SUMS }; /* scratch */
 
 typedef struct {
@@ -35,6 +36,7 @@ typedef struct {
     hkd_buffer *data;
     int64_t h, w, channel, image; /* padded extents; steps from channel to channel and from image to image */
     bool padded;
+    int64_t copy;                 /* 0, or the step from the copy for one tap column to that for the next */
 } picture;
 
 /* Needs no padding. Many channels a power of two apart would fall into the same places of a cache: a copy is faster. */
@@ -43,21 +45,40 @@ static bool plain(const dims *d) {
     return d->taps == 1 && d->stride == 1 && !d->pad_h && !d->pad_w && !collide;
 }
 
+/* Rows too short for vectors, pictures that hold whole ones, and no other size behind the convolution. */
+static bool copied(const hkd_cl *cl, const dims *d) {
+    const bool same = d->stride == 1 && 2 * d->pad_w == d->kw - 1 && 2 * d->pad_h == d->kh - 1;
+    return same && d->kw > 1 && d->w % cl->width && d->h * d->w % cl->width == 0 && (d->w & (d->w - 1)) == 0;
+}
+
+static picture copies(hkd_cl *cl, const dims *d) {
+    const int64_t h = d->h + 2 * d->pad_h, image = h * d->w, copy = d->n * image;
+    return (picture){cl->scratch[PADDED], h, d->w, d->kw * copy + SKEW, image, true, copy};
+}
+
 static picture padded_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
     const int64_t area = d->h * d->w, h = d->h + 2 * d->pad_h, w = d->w + 2 * d->pad_w;
-    if (plain(d)) return (picture){call->in[X].buffer, d->h, d->w, area, d->c_in * area, false};
-    return (picture){cl->scratch[PADDED], h, w, d->n * h * w + SKEW, h * w, true};
+    if (plain(d)) return (picture){call->in[X].buffer, d->h, d->w, area, d->c_in * area, false, 0};
+    return (picture){cl->scratch[PADDED], h, w, d->n * h * w + SKEW, h * w, true, 0};
 }
 
 static picture padded_dy(hkd_cl *cl, const hkd_call *call, const dims *d) {
     const int64_t area = d->h_out * d->w_out, h = d->h + d->kh - 1, w = d->w + d->kw - 1;
-    if (plain(d)) return (picture){call->up[0].buffer, d->h, d->w, area, d->c_out * area, false};
-    return (picture){cl->scratch[PADDED], h, w, d->n * h * w + SKEW, h * w, true};
+    if (plain(d)) return (picture){call->up[0].buffer, d->h, d->w, area, d->c_out * area, false, 0};
+    if (copied(cl, d)) return copies(cl, d);
+    return (picture){cl->scratch[PADDED], h, w, d->n * h * w + SKEW, h * w, true, 0};
 }
 
 static hkd_status pad(hkd_cl *cl, const picture *to, const hkd_tensor *from, int64_t top, int64_t left, int64_t spread) {
     const int64_t *f = from->shape.dim, rows = f[1] * f[0] * to->h;
     if (!to->padded) return HKD_OK;
+    if (to->copy) {
+        const int64_t planes = to->channel / to->copy * f[1] * f[0];
+        return hkd_cl_runs(cl, "conv2d_copies", planes, to->image, hkd_cl_memory(to->data), hkd_cl_tensor(from),
+                           hkd_cl_int(planes), hkd_cl_int(to->image), hkd_cl_int(f[0]), hkd_cl_int(f[1]),
+                           hkd_cl_int(f[2] * f[3]), hkd_cl_int(f[3]), hkd_cl_int(to->channel), hkd_cl_int(top),
+                           hkd_cl_int(left));
+    }
     if (spread == 1 && f[2] > 0 && f[3] > 0 && left >= 0 && left + f[3] <= to->w && top >= 0 && top + f[2] <= to->h)
         return hkd_cl_runs(cl, "conv2d_pad", rows, f[3], hkd_cl_memory(to->data), hkd_cl_tensor(from), hkd_cl_int(rows),
                            hkd_cl_int(to->w), hkd_cl_int(to->h), hkd_cl_int(f[0]), hkd_cl_int(f[1]), hkd_cl_int(f[2]),
@@ -74,7 +95,10 @@ static void scratch(const hkd_cl *cl, const hkd_call *call, bool backward, size_
     const bool want_dx = backward && call->grad[X].buffer, want_dw = backward && call->grad[W].buffer;
     int64_t padded = backward && !want_dw ? 0 : x;
     if (want_dx && dy > padded) padded = dy;
-    (void)cl;
+    if (copied(cl, &d) && (!backward || want_dx)) {
+        const int64_t one = d.kw * d.n * (d.h + 2 * d.pad_h) * d.w + SKEW, all = (backward ? d.c_out : d.c_in) * one;
+        if (all > padded) padded = all;
+    }
     if (!plain(&d) && padded) bytes[PADDED] = (size_t)(padded + d.kw) * sizeof(float); /* the last row is read past its end */
     if (!backward && d.stride > 1) bytes[TURNED] = (size_t)weights * sizeof(float);
     if (want_dw) bytes[TURNED] = (size_t)(d.n * d.c_out * d.h_out * d.w_out) * sizeof(float);
@@ -82,7 +106,7 @@ static void scratch(const hkd_cl *cl, const hkd_call *call, bool backward, size_
     if (backward && call->grad[B].buffer) bytes[SUMS] = (size_t)(d.n * d.c_out) * sizeof(float);
 }
 
-/* Columns n are the pixels of all images, where rows hold whole vectors. */
+/* Columns n are the pixels of all images, where rows hold whole vectors (or pictures do, and count as one row). */
 static void whole_rows(hkd_contract *k, const picture *p, int64_t images, int64_t h, int64_t w, int64_t c_image) {
     k->n = (int)(images * h * w);
     k->z1 = 1;
@@ -98,6 +122,11 @@ static void whole_rows(hkd_contract *k, const picture *p, int64_t images, int64_
 /* Where the columns n of a contraction without stride lie: on all images at once when padded, else one by one. */
 static void columns(const hkd_cl *cl, hkd_contract *k, const picture *p, int64_t images, int64_t h, int64_t w,
                     int64_t c_image) {
+    if (p->copy) {
+        whole_rows(k, p, images, 1, h * w, c_image);
+        k->b_r2 = (int)p->copy;
+        return;
+    }
     if (p->padded && w % cl->width == 0) {
         whole_rows(k, p, images, h, w, c_image);
         return;
@@ -138,9 +167,31 @@ static hkd_contract with_stride(const dims *d, const picture *x, int64_t g) {
         .n0 = (int)d->o_group, .n0_used = (int)d->o_group, .n1 = 1, .n1_used = 1, .c_n0 = (int)area, .bias_by_n = 1};
 }
 
+/* What follows a convolution, done to its result in memory. */
+static hkd_status follow(hkd_cl *cl, const hkd_call *call, const dims *d) {
+    const hkd_tensor *y = &call->out[0], *extra = &call->in[EXTRA];
+    const int64_t rows = d->n * d->c_out, area = d->h_out * d->w_out;
+    if (call->op == &hkd_op_conv2d_add_channel)
+        return hkd_cl_runs(cl, "add_channel", rows, area, hkd_cl_tensor(y), hkd_cl_tensor(y), hkd_cl_tensor(extra),
+                           hkd_cl_int(rows), hkd_cl_int(area), hkd_cl_int(d->c_out), hkd_cl_int(d->n));
+    const hkd_status status = hkd_cl_runs(cl, "add", 1, rows * area, hkd_cl_tensor(y), hkd_cl_tensor(y), hkd_cl_tensor(extra),
+                                          hkd_cl_int(1), hkd_cl_int(rows * area));
+    return status ? status : hkd_cl_scaled(cl, y, y, call->p[SCALE], false);
+}
+
+/* The same as part of the contraction, where its columns lie in order; false: they do not. */
+static bool followed(hkd_contract *k, const hkd_call *call, const dims *d) {
+    if (d->stride > 1 || !(k->b_n1 || k->n0 == k->n)) return false;
+    k->more = call->op == &hkd_op_conv2d_add_channel ? CONTRACT_SHIFT : CONTRACT_RESIDUAL;
+    k->more_image = (int)d->c_out;
+    k->scale = (float)call->p[SCALE];
+    return true;
+}
+
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     const dims d = dims_of(call);
-    const picture x = padded_x(cl, call, &d);
+    bool done = call->op == &hkd_op_conv2d;
+    const picture x = copied(cl, &d) ? copies(cl, &d) : padded_x(cl, call, &d);
     const hkd_buffer *weights = d.stride > 1 ? cl->scratch[TURNED] : call->in[W].buffer;
     hkd_status status = pad(cl, &x, &call->in[X], d.pad_h, d.pad_w, 1);
     if (!status && d.stride > 1)
@@ -148,10 +199,11 @@ static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     for (int64_t g = 0; !status && g < d.groups; g++) {
         hkd_contract k = d.stride > 1 ? with_stride(&d, &x, g) : without_stride(cl, &d, &x, g);
         k.bias = (int)(g * d.o_group);
+        if (call->op != &hkd_op_conv2d) done = followed(&k, call, &d);
         status = hkd_cl_contract(cl, call->out[0].buffer, d.stride > 1 ? x.data : weights, d.stride > 1 ? weights : x.data,
-                                 call->in[B].buffer, &k);
+                                 call->in[B].buffer, call->in[EXTRA].buffer, &k);
     }
-    return status;
+    return status || done ? status : follow(cl, call, &d);
 }
 
 static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
@@ -165,7 +217,7 @@ static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
                           .b = (int)(g * d->o_group * dy.channel), .b_r0 = (int)dy.channel, .b_r1 = (int)dy.w, .b_r2 = 1,
                           .c = (int)(g * d->c_group * area), .c_m = (int)area, .accumulate = call->accumulate[X]};
         columns(cl, &k, &dy, d->n, d->h, d->w, d->c_in * area);
-        status = hkd_cl_contract(cl, call->grad[X].buffer, call->in[W].buffer, dy.data, NULL, &k);
+        status = hkd_cl_contract(cl, call->grad[X].buffer, call->in[W].buffer, dy.data, NULL, NULL, &k);
     }
     return status;
 }
@@ -188,7 +240,7 @@ static hkd_status to_w(hkd_cl *cl, const hkd_call *call, const dims *d) {
             .b_r2 = (int)d->c_out, .c = (int)(g * d->o_group * inputs), .c_m = (int)(d->taps * d->o_group),
             .c_z0 = (int)d->o_group, .c_z1 = (int)(d->kw * d->o_group), .n0 = (int)d->o_group, .n0_used = (int)d->o_group,
             .n1 = 1, .n1_used = 1, .c_n0 = 1, .accumulate = call->accumulate[W]};
-        status = hkd_cl_contract(cl, dw, x.data, cl->scratch[TURNED], NULL, &k);
+        status = hkd_cl_contract(cl, dw, x.data, cl->scratch[TURNED], NULL, NULL, &k);
     }
     return status ? status : hkd_cl_transpose(cl, call->grad[W].buffer, dw, d->groups, inputs, d->o_group);
 }
@@ -198,8 +250,11 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
     hkd_status status = HKD_OK;
     if (call->grad[W].buffer) status = to_w(cl, call, &d);
     if (!status && call->grad[X].buffer) status = to_x(cl, call, &d);
+    const int64_t rows = d.n * d.c_out, area = d.h_out * d.w_out;
+    if (!status && call->grad[EXTRA].buffer)
+        status = hkd_cl_sum_rows(cl, call->grad[EXTRA].buffer, call->up[0].buffer, rows, area, call->accumulate[EXTRA]);
     if (!status && call->grad[B].buffer) {
-        status = hkd_cl_sum_rows(cl, cl->scratch[SUMS], call->up[0].buffer, d.n * d.c_out, d.h_out * d.w_out, false);
+        status = hkd_cl_sum_rows(cl, cl->scratch[SUMS], call->up[0].buffer, rows, area, false);
         if (!status)
             status = hkd_cl_fold(cl, call->grad[B].buffer, cl->scratch[SUMS], d.n, d.c_out, HKD_CL_GROUP, call->accumulate[B]);
     }
@@ -207,3 +262,7 @@ static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
 }
 
 const hkd_cl_op hkd_cl_conv2d = {.op = &hkd_op_conv2d, .scratch = scratch, .forward = forward, .backward = backward};
+const hkd_cl_op hkd_cl_conv2d_add_channel = {
+    .op = &hkd_op_conv2d_add_channel, .scratch = scratch, .forward = forward, .backward = backward};
+/* Forward only: its gradient would need s dy in memory of its own, which the chain has already. */
+const hkd_cl_op hkd_cl_conv2d_add_scale = {.op = &hkd_op_conv2d_add_scale, .scratch = scratch, .forward = forward};

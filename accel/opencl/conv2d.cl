@@ -16,7 +16,27 @@ kernel void conv2d_pad(global float *to, global const float *from, const int row
     for (int k = left + w; r.at + WIDTH >= w && k < w_to; k++) to[k] = 0.0f;
 }
 
-// The same with pixels `spread` apart, and perhaps beyond the border of `to`.
+// to [c, q, n, h_to, w], channels `step` apart, a row of `image` = h_to * w elements per image: pixel (i, j) of the copy for tap
+// column q is (i - top, j + q - left) of from [n, c, area / w, w], or 0. w is a power of two.
+kernel void conv2d_copies(global float *to, global const float *from, const int rows, const int image, const int n, const int c,
+                          const int area, const int w, const int step, const int top, const int left) {
+    const run r = run_of(image);
+    if (r.row >= rows) return;
+    const int copies = rows / (c * n), which = r.row % n, q = r.row / n % copies, channel = r.row / (n * copies);
+    const int shift = q - left, first = r.at - top * w + shift; // where the run begins in the picture
+    from += (which * c + channel) * area;
+    to += channel * step + (q * n + which) * image;
+    float part[WIDTH];
+    if (first >= 0 && first + WIDTH <= area) vec_store(vec_load(0, from + first), 0, part);
+    else for (int k = 0; k < WIDTH; k++) part[k] = first + k >= 0 && first + k < area ? from[first + k] : 0.0f;
+    for (int k = 0; k < WIDTH; k++) { // what lies beside the row
+        const int column = ((r.at + k) & (w - 1)) + shift;
+        if (column < 0 || column >= w) part[k] = 0.0f;
+    }
+    vec_put(vec_load(0, part), to, r.at, image, 0);
+}
+
+// conv2d_pad with pixels `spread` apart, and perhaps beyond the border of `to`.
 kernel void conv2d_spread(global float *to, global const float *from, const int rows, const int w_to, const int h_to,
                           const int n, const int c, const int h, const int w, const int step, const int top, const int left,
                           const int spread) {

@@ -37,7 +37,7 @@ static hkd_status by_rows(hkd_cl *cl, const hkd_call *call, const dims *d) {
     k.bias_by_n = 1;
     const hkd_status status = hkd_cl_transpose(cl, cl->scratch[0], call->in[W].buffer, 1, d->out, d->in);
     return status ? status
-                  : hkd_cl_contract(cl, call->out[0].buffer, call->in[X].buffer, cl->scratch[0], call->in[B].buffer, &k);
+                  : hkd_cl_contract(cl, call->out[0].buffer, call->in[X].buffer, cl->scratch[0], call->in[B].buffer, NULL, &k);
 }
 
 static hkd_status by_outputs(hkd_cl *cl, const hkd_call *call, const dims *d) {
@@ -49,7 +49,7 @@ static hkd_status by_outputs(hkd_cl *cl, const hkd_call *call, const dims *d) {
     k.c_n0 = (int)d->out;
     const hkd_status status = hkd_cl_transpose(cl, cl->scratch[0], call->in[X].buffer, 1, d->n, d->in);
     return status ? status
-                  : hkd_cl_contract(cl, call->out[0].buffer, call->in[W].buffer, cl->scratch[0], call->in[B].buffer, &k);
+                  : hkd_cl_contract(cl, call->out[0].buffer, call->in[W].buffer, cl->scratch[0], call->in[B].buffer, NULL, &k);
 }
 
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
@@ -63,7 +63,7 @@ static hkd_status to_x(hkd_cl *cl, const hkd_call *call, const dims *d) {
     k.a_r0 = 1;
     k.b_r0 = k.c_m = (int)d->in;
     k.accumulate = call->accumulate[X];
-    return hkd_cl_contract(cl, call->grad[X].buffer, call->up[0].buffer, call->in[W].buffer, NULL, &k);
+    return hkd_cl_contract(cl, call->grad[X].buffer, call->up[0].buffer, call->in[W].buffer, NULL, NULL, &k);
 }
 
 static hkd_status to_w(hkd_cl *cl, const hkd_call *call, const dims *d) {
@@ -73,7 +73,7 @@ static hkd_status to_w(hkd_cl *cl, const hkd_call *call, const dims *d) {
     k.a_r0 = (int)d->out;
     k.b_r0 = k.c_m = (int)d->in;
     k.accumulate = call->accumulate[W];
-    return hkd_cl_contract(cl, call->grad[W].buffer, call->up[0].buffer, call->in[X].buffer, NULL, &k);
+    return hkd_cl_contract(cl, call->grad[W].buffer, call->up[0].buffer, call->in[X].buffer, NULL, NULL, &k);
 }
 
 static hkd_status backward(hkd_cl *cl, const hkd_call *call) {

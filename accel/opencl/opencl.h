@@ -145,9 +145,9 @@ hkd_status hkd_cl_launch_rows(hkd_cl *cl, const char *kernel, int64_t n, int64_t
 
 /* to[i] (+)= s x[i] */
 hkd_status hkd_cl_scaled(hkd_cl *cl, const hkd_tensor *to, const hkd_tensor *x, double s, bool accumulate);
-/* contract.h, the way that hkd tune found best (tune.c); bias NULL: none */
+/* contract.h, the way that hkd tune found best (tune.c); bias NULL: none; `more`: where shape->more says so */
 hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b, const hkd_buffer *bias,
-                           const hkd_contract *shape);
+                           const hkd_buffer *more, const hkd_contract *shape);
 /* to [batch, columns, rows] = from [batch, rows, columns] */
 hkd_status hkd_cl_transpose(hkd_cl *cl, hkd_buffer *to, const hkd_buffer *from, int64_t batch, int64_t rows, int64_t columns);
 

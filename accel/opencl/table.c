@@ -2,6 +2,8 @@
 
 /* convolution and linear */
 extern const hkd_cl_op hkd_cl_conv2d;
+extern const hkd_cl_op hkd_cl_conv2d_add_channel;
+extern const hkd_cl_op hkd_cl_conv2d_add_scale;
 extern const hkd_cl_op hkd_cl_linear;
 /* resampling and pooling */
 extern const hkd_cl_op hkd_cl_resample2d;
@@ -50,6 +52,8 @@ extern const hkd_cl_op hkd_cl_sum_squares;
 const hkd_cl_op *const hkd_cl_table[] = {
     /* convolution and linear */
     &hkd_cl_conv2d,
+    &hkd_cl_conv2d_add_channel,
+    &hkd_cl_conv2d_add_scale,
     &hkd_cl_linear,
     /* resampling and pooling */
     &hkd_cl_resample2d,

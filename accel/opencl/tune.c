@@ -72,10 +72,10 @@ static hkd_status note(hkd_cl_shapes *seen, const hkd_contract *shape) {
 }
 
 hkd_status hkd_cl_contract(hkd_cl *cl, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b, const hkd_buffer *bias,
-                           const hkd_contract *shape) {
+                           const hkd_buffer *more, const hkd_contract *shape) {
     if (cl->seen) return note(cl->seen, shape);
     const hkd_cl_way *way = way_of(cl, shape);
-    return way->run(cl, way, c, a, b, bias, shape);
+    return way->run(cl, way, c, a, b, bias, more, shape);
 }
 
 hkd_status hkd_cl_choose(hkd_cl *cl, const hkd_cl_choice *choice) {
@@ -219,7 +219,7 @@ static float prior(const subject *s) { return s->k->accumulate ? 1 : NAN; }
 
 static hkd_status run(subject *s, hkd_cl *cl, const hkd_cl_way *way) {
     const hkd_buffer *bias = s->k->accumulate ? NULL : s->on_bias;
-    return way->run(cl, way, s->on_c, s->on_a, s->on_b, bias, s->k);
+    return way->run(cl, way, s->on_c, s->on_a, s->on_b, bias, NULL, s->k);
 }
 
 /* The sum of one output in double, and of the sizes of its terms. */

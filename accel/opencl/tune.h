@@ -12,7 +12,7 @@
 typedef struct hkd_cl_way {
     const char *name; /* in the stored file; of our own: the kernel's */
     hkd_status (*run)(hkd_cl *cl, const struct hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                      const hkd_buffer *bias, const hkd_contract *shape);
+                      const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *shape);
     int m, v;         /* tile of our own: rows, vectors */
     bool (*fits)(const hkd_cl *cl, const hkd_contract *shape); /* NULL: always */
 } hkd_cl_way;
@@ -22,9 +22,9 @@ extern const hkd_cl_way hkd_cl_ways[HKD_CL_WAYS + 1]; /* ends with name NULL */
 bool hkd_cl_is_standard(const hkd_cl *cl, const hkd_cl_way *way);
 /* contract.c and blas.c */
 hkd_status hkd_cl_tiles(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                        const hkd_buffer *bias, const hkd_contract *shape);
+                        const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *shape);
 hkd_status hkd_cl_blas(hkd_cl *cl, const hkd_cl_way *way, hkd_buffer *c, const hkd_buffer *a, const hkd_buffer *b,
-                       const hkd_buffer *bias, const hkd_contract *shape);
+                       const hkd_buffer *bias, const hkd_buffer *more, const hkd_contract *shape);
 /* Is it a plain matrix product, or a regular batch of them, that CLBlast takes as it lies? False when built without it. */
 bool hkd_cl_blas_fits(const hkd_cl *cl, const hkd_contract *shape);
 const char *hkd_cl_blas_name(void); /* "CLBlast 1.5.3", or "no CLBlast" */
