@@ -2,14 +2,16 @@
 
 #include "status.h"
 
-extern const hkd_op hkd_op_conv2d, hkd_op_conv2d_add_channel, hkd_op_conv2d_add_scale, hkd_op_linear, hkd_op_resample2d, hkd_op_haar2d, hkd_op_max_pool2d,
-    hkd_op_avg_pool2d, hkd_op_resize_bilinear, hkd_op_group_norm, hkd_op_channel_norm, hkd_op_relu, hkd_op_silu,
-    hkd_op_gelu, hkd_op_softmax, hkd_op_attention, hkd_op_add, hkd_op_scale, hkd_op_add_channel, hkd_op_concat;
+extern const hkd_op hkd_op_conv2d, hkd_op_conv2d_add_channel, hkd_op_conv2d_add_scale, hkd_op_linear, hkd_op_resample2d,
+    hkd_op_haar2d, hkd_op_max_pool2d, hkd_op_avg_pool2d, hkd_op_resize_bilinear, hkd_op_group_norm, hkd_op_channel_norm,
+    hkd_op_relu, hkd_op_silu, hkd_op_gelu, hkd_op_softmax, hkd_op_attention, hkd_op_add, hkd_op_scale, hkd_op_add_channel,
+    hkd_op_concat;
 /* Rows that compute each image from that image alone. */
 static const hkd_op *const by_image[] = {
-    &hkd_op_conv2d, &hkd_op_conv2d_add_channel, &hkd_op_conv2d_add_scale, &hkd_op_linear, &hkd_op_resample2d, &hkd_op_haar2d, &hkd_op_max_pool2d, &hkd_op_avg_pool2d,
-    &hkd_op_resize_bilinear, &hkd_op_group_norm, &hkd_op_channel_norm, &hkd_op_relu, &hkd_op_silu, &hkd_op_gelu,
-    &hkd_op_softmax, &hkd_op_attention, &hkd_op_add, &hkd_op_scale, &hkd_op_add_channel, &hkd_op_concat, NULL,
+    &hkd_op_conv2d, &hkd_op_conv2d_add_channel, &hkd_op_conv2d_add_scale, &hkd_op_linear, &hkd_op_resample2d,
+    &hkd_op_haar2d, &hkd_op_max_pool2d, &hkd_op_avg_pool2d, &hkd_op_resize_bilinear, &hkd_op_group_norm, &hkd_op_channel_norm,
+    &hkd_op_relu, &hkd_op_silu, &hkd_op_gelu, &hkd_op_softmax, &hkd_op_attention, &hkd_op_add, &hkd_op_scale,
+    &hkd_op_add_channel, &hkd_op_concat, NULL,
 };
 
 bool hkd_cl_is_half(const hkd_cl *cl, const hkd_shape *shape, hkd_role role) {
