@@ -24,7 +24,8 @@ static dims dims_of(const hkd_call *call) {
 
 /* A factor b[k, n] as the register tile reads it: panels of columns; its rows begin .. end - 1. Element (l, j) lies at
  * from[l * row + j * col]. */
-static void pack_rows(float *to, const float *from, int64_t row, int64_t col, int64_t k, int64_t n, int64_t begin, int64_t end) {
+static void pack_rows(float *to, const float *from, int64_t row, int64_t col, int64_t k, int64_t n, int64_t begin,
+                      int64_t end) {
     for (int64_t panel = 0; panel < hkd_panels(n); panel++) {
         const int64_t cols = hkd_panel_cols(n, panel), width = hkd_panel_width(cols);
         float *at = to + panel * HKD_PANEL * k + begin * width;

@@ -1,4 +1,5 @@
-/* conv2d on OpenCL, and the rows that fuse what follows it: everything is the contraction of contract.h on a zero-padded copy P [c, n, h_p, w_p] of a picture.
+/* conv2d on OpenCL, and the rows that fuse what follows it: everything is the contraction of contract.h on a zero-padded copy
+ * P [c, n, h_p, w_p] of a picture.
  *
  *   forward    m = output channel, n = pixel, r = (c, p, q); where a row of pixels does not hold whole vectors, n = place on P,
  *              and what lies beyond the picture is computed and dropped

@@ -16,8 +16,8 @@ kernel void conv2d_pad(global float *to, global const float *from, const int row
     for (int k = left + w; r.at + WIDTH >= w && k < w_to; k++) to[k] = 0.0f;
 }
 
-// to [c, q, n, h_to, w], channels `step` apart, a row of `image` = h_to * w elements per image: pixel (i, j) of the copy for tap
-// column q is (i - top, j + q - left) of from [n, c, area / w, w], or 0. w is a power of two.
+// to [c, q, n, h_to, w], channels `step` apart, a row of `image` = h_to * w elements per image: pixel (i, j) of the copy for
+// tap column q is (i - top, j + q - left) of from [n, c, area / w, w], or 0. w is a power of two.
 kernel void conv2d_copies(global float *to, global const float *from, const int rows, const int image, const int n, const int c,
                           const int area, const int w, const int step, const int top, const int left) {
     const run r = run_of(image);

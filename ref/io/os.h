@@ -70,9 +70,9 @@ char *hkd_path_join(const char *dir, const char *name);
 /* ---- the process ------------------------------------------------------------------------------------------------------ */
 
 /* How OpenMP's threads wait for each other, which its library reads before main begins: they spin for some 70 us, twice what it
- * takes to wake one, then sleep. Never to spin makes a pass of many small operators a quarter slower; beside a neighbour that has
- * one of the cores, spinning costs a fifth, and to spin on would double the time. Sets the environment, unless OMP_WAIT_POLICY
- * is there, and starts the program anew; returns when there is nothing to do, or when the system cannot do it. */
+ * takes to wake one, then sleep. Never to spin makes a pass of many small operators a quarter slower; beside a neighbour that
+ * has one of the cores, spinning costs a fifth, and to spin on would double the time. Sets the environment, unless
+ * OMP_WAIT_POLICY is there, and starts the program anew; returns when there is nothing to do, or the system cannot do it. */
 void hkd_set_wait_policy(char **argv);
 /* Run this program's file once more, in a process of its own, as words[0] with the words after it (ends with NULL), and wait.
  * *out: what it wrote to stdout, freed by the caller. An error unless it ends with code 0. */
