@@ -2,11 +2,17 @@
  *
  * dw and db are summed over canonical groups of HKD_GROUP images, the groups added in order. */
 #include "cpu.h"
+#include "vector.h"
 
 extern const hkd_op hkd_op_linear;
 
 enum { X, W, B };
-enum { LANES = 16, BLOCK = 64 };
+enum {
+    LANES = 16, PARTS = LANES / HKD_V, /* of a sum; vectors of them */
+    OUTS = PARTS == 1 ? 4 : 2, IMAGES = PARTS == 1 ? 4 : PARTS == 2 ? 2 : 1, /* whose sums fit the registers */
+    NEAR = 64, /* images that stay in a core's cache while it goes through its rows of w */
+    BLOCK = 64
+};
 
 typedef struct {
     int64_t n, in, out;
@@ -17,15 +23,37 @@ static dims dims_of(const hkd_call *call) {
     return (dims){call->in[X].shape.dim[0], w[1], w[0]};
 }
 
-static float dot(const float *a, const float *b, int64_t count) {
-    float lane[LANES] = {0};
+/* y for `outs` outputs from o on and `images` images from n on, both constants where this is inlined: the sums stay in
+ * registers, so that a row of w or x is loaded once for several of the other. A sum is the same in any block and build of
+ * one rounding: LANES sums of every LANES-th product, joined by halves. */
+HKD_INLINE void block(float *y, const float *w, const float *x, const float *b, const dims *d, int64_t o, int64_t n,
+                      const int outs, const int images) {
+    hkd_vec sum[OUTS][IMAGES][PARTS];
+    for (int r = 0; r < outs; r++)
+        for (int c = 0; c < images; c++)
+            for (int p = 0; p < PARTS; p++) sum[r][c][p] = (hkd_vec){0};
+    const float *ws = w + o * d->in, *xs = x + n * d->in;
     int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int k = 0; k < LANES; k++) lane[k] += a[i + k] * b[i + k];
-    for (int k = 0; i + k < count; k++) lane[k] += a[i + k] * b[i + k];
-    for (int half = LANES / 2; half; half /= 2)
-        for (int k = 0; k < half; k++) lane[k] += lane[k + half];
-    return lane[0];
+    for (; i + LANES <= d->in; i += LANES)
+        HKD_UNROLL
+        for (int p = 0; p < PARTS; p++)
+            HKD_UNROLL
+            for (int r = 0; r < outs; r++)
+                HKD_UNROLL
+                for (int c = 0; c < images; c++)
+                    sum[r][c][p] += hkd_load(ws + r * d->in + i + p * HKD_V) * hkd_load(xs + c * d->in + i + p * HKD_V);
+    for (int p = 0; i < d->in; i += HKD_V, p++)
+        for (int r = 0; r < outs; r++)
+            for (int c = 0; c < images; c++)
+                sum[r][c][p] += hkd_load_up_to(ws + r * d->in + i, d->in - i) * hkd_load_up_to(xs + c * d->in + i, d->in - i);
+    for (int r = 0; r < outs; r++)
+        for (int c = 0; c < images; c++) {
+            float lane[LANES];
+            for (int p = 0; p < PARTS; p++) hkd_store(lane + p * HKD_V, sum[r][c][p]);
+            for (int half = LANES / 2; half; half /= 2)
+                for (int k = 0; k < half; k++) lane[k] += lane[k + half];
+            y[(n + c) * d->out + o + r] = (b ? b[o + r] : 0) + lane[0];
+        }
 }
 
 static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
@@ -33,10 +61,17 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
     const float *x = hkd_cpu_data(&call->in[X]), *w = hkd_cpu_data(&call->in[W]), *b = hkd_cpu_data(&call->in[B]);
     float *y = hkd_cpu_data(&call->out[0]);
     (void)cpu;
-    #pragma omp parallel for num_threads(cpu->threads) if (d.n * d.in * d.out > HKD_FEW_PRODUCTS)
-    for (int64_t o = 0; o < d.out; o++)
-        for (int64_t n = 0; n < d.n; n++)
-            y[n * d.out + o] = (b ? b[o] : 0) + dot(w + o * d.in, x + n * d.in, d.in);
+    #pragma omp parallel for collapse(2) num_threads(cpu->threads) if (d.n * d.in * d.out > HKD_FEW_PRODUCTS)
+    for (int64_t first = 0; first < d.n; first += NEAR)
+        for (int64_t o = 0; o < d.out; o += OUTS) {
+            const int64_t end = first + NEAR < d.n ? first + NEAR : d.n;
+            const bool whole = o + OUTS <= d.out;
+            int64_t n = first;
+            for (; whole && n + IMAGES <= end; n += IMAGES) block(y, w, x, b, &d, o, n, OUTS, IMAGES);
+            for (; whole && n < end; n++) block(y, w, x, b, &d, o, n, OUTS, 1);
+            for (int64_t last = o; !whole && last < d.out; last++)
+                for (n = first; n < end; n++) block(y, w, x, b, &d, last, n, 1, 1);
+        }
     return HKD_OK;
 }
 
