@@ -46,6 +46,33 @@ inline vec contract_load(global const float *b, const int n, const hkd_contract 
 #endif
 }
 
+// sum += one term of every output.
+inline void __attribute__((always_inline))
+contract_term(vec sum[TILE_M][TILE_V], global const float *a, global const float *b, const int a_row[TILE_M],
+              const int b_place[TILE_V], const int n, const hkd_contract k) {
+    vec x[TILE_V];
+    #pragma unroll
+    for (int v = 0; v < TILE_V; v++) x[v] = contract_load(b + b_place[v], n + v * WIDTH, k);
+    #pragma unroll
+    for (int i = 0; i < TILE_M; i++) {
+        const vec w = a[a_row[i]];
+        #pragma unroll
+        for (int v = 0; v < TILE_V; v++) sum[i][v] = fma(w, x[v], sum[i][v]);
+    }
+}
+
+// The terms of a 3x3 kernel, or (step -1) of its data gradient, for r0 in [first, last): straight code for a row of taps.
+inline void __attribute__((always_inline))
+contract_three(vec sum[TILE_M][TILE_V], global const float *a, global const float *b, const int a_row[TILE_M],
+               const int b_place[TILE_V], const int n, const int first, const int last, const int step, const hkd_contract k) {
+    for (int r0 = first; r0 < last; r0++)
+        for (int r1 = 0; r1 < 3; r1++) {
+            global const float *a_at = a + r0 * k.a_r0 + r1 * k.a_r1, *b_at = b + r0 * k.b_r0 + r1 * k.b_r1;
+            #pragma unroll
+            for (int r2 = 0; r2 < 3; r2++) contract_term(sum, a_at + r2 * step, b_at + r2, a_row, b_place, n, k);
+        }
+}
+
 kernel void __attribute__((reqd_work_group_size(LANES, 1, 1)))
 contract(global float *c, global const float *a, global const float *b, global const float *bias, global const float *more,
          const hkd_contract k) {
@@ -73,23 +100,16 @@ contract(global float *c, global const float *a, global const float *b, global c
         for (int i = 0; i < TILE_M; i++)
             #pragma unroll
             for (int v = 0; v < TILE_V; v++) sum[i][v] = 0.0f;
-        for (int r0 = first; r0 < min(first + step, k.last_r0); r0++)
-            for (int r1 = 0; r1 < k.r1; r1++) {
-                global const float *a_at = a + r0 * k.a_r0 + r1 * k.a_r1, *b_at = b + r0 * k.b_r0 + r1 * k.b_r1;
-                for (int r2 = 0; r2 < k.r2; r2++) {
-                    vec x[TILE_V];
-                    #pragma unroll
-                    for (int v = 0; v < TILE_V; v++) x[v] = contract_load(b_at + b_place[v], n + v * WIDTH, k);
-                    #pragma unroll
-                    for (int i = 0; i < TILE_M; i++) {
-                        const vec w = a_at[a_row[i]];
-                        #pragma unroll
-                        for (int v = 0; v < TILE_V; v++) sum[i][v] = fma(w, x[v], sum[i][v]);
-                    }
-                    a_at += k.a_r2;
-                    b_at += k.b_r2;
+        const int last = min(first + step, k.last_r0), three = k.r1 == 3 && k.r2 == 3 && k.b_r2 == 1;
+        if (three && k.a_r2 == 1) contract_three(sum, a, b, a_row, b_place, n, first, last, 1, k);
+        else if (three && k.a_r2 == -1) contract_three(sum, a, b, a_row, b_place, n, first, last, -1, k);
+        else
+            for (int r0 = first; r0 < last; r0++)
+                for (int r1 = 0; r1 < k.r1; r1++) {
+                    global const float *a_at = a + r0 * k.a_r0 + r1 * k.a_r1, *b_at = b + r0 * k.b_r0 + r1 * k.b_r1;
+                    for (int r2 = 0; r2 < k.r2; r2++, a_at += k.a_r2, b_at += k.b_r2)
+                        contract_term(sum, a_at, b_at, a_row, b_place, n, k);
                 }
-            }
         const int add = k.accumulate || first > 0;
         const int dense = k.n0 == k.n && k.c_n0 == 1; // the columns lie side by side
         #pragma unroll

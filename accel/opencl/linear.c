@@ -30,12 +30,20 @@ static hkd_contract matrix(int64_t m, int64_t n, int64_t terms) {
 }
 
 static hkd_status by_rows(hkd_cl *cl, const hkd_call *call, const dims *d) {
+    /* Of a transposed row a CPU reads a tile's columns only: they get lines of their own, [panel, in, tile]. */
+    const int64_t panel = cl->lanes == 1 && d->out % cl->tile_n == 0 ? cl->tile_n : d->out;
     hkd_contract k = matrix(d->n, d->out, d->in);
     k.a_m = (int)d->in;
     k.a_r0 = 1;
-    k.b_r0 = k.c_m = (int)d->out;
+    k.b_r0 = (int)panel;
+    k.c_m = (int)d->out;
     k.bias_by_n = 1;
-    const hkd_status status = hkd_cl_transpose(cl, cl->scratch[0], call->in[W].buffer, 1, d->out, d->in);
+    if (panel < d->out) {
+        k.n0 = k.n0_used = k.c_n1 = (int)panel;
+        k.n1 = k.n1_used = (int)(d->out / panel);
+        k.b_n1 = (int)(d->in * panel);
+    }
+    const hkd_status status = hkd_cl_transpose(cl, cl->scratch[0], call->in[W].buffer, d->out / panel, panel, d->in);
     return status ? status
                   : hkd_cl_contract(cl, call->out[0].buffer, call->in[X].buffer, cl->scratch[0], call->in[B].buffer, NULL, &k);
 }
