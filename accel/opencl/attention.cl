@@ -9,9 +9,12 @@ kernel void attention_softmax(global float *l, const int rows, const int area, c
     l += r.row * area * area;
     vec largest = scale * row_part(l, i, area, 0.0f), total = 0.0f;
     for (int j = 1; j < area; j++) largest = fmax(largest, scale * row_part(l + j * area, i, area, 0.0f));
-    for (int j = 0; j < area; j++) total += exp(scale * row_part(l + j * area, i, area, 0.0f) - largest);
-    for (int j = 0; j < area; j++)
-        vec_put(exp(scale * row_part(l + j * area, i, area, 0.0f) - largest) / total, l + j * area, i, area, 0);
+    for (int j = 0; j < area; j++) {
+        const vec e = exp(scale * row_part(l + j * area, i, area, 0.0f) - largest);
+        total += e;
+        vec_put(e, l + j * area, i, area, 0);
+    }
+    for (int j = 0; j < area; j++) vec_put(row_part(l + j * area, i, area, 0.0f) / total, l + j * area, i, area, 0);
 }
 
 // dw becomes scale * w (dw - D), D[i] = sum over j of w dw

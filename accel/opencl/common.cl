@@ -20,13 +20,17 @@ typedef JOIN(float, WIDTH) vec;
 #define TILE_N (TILE_V * WIDTH)
 
 // vec_evens, vec_odds: every other of the elements of a, then of b. vec_twice: each of the first half of a, twice.
+// vec_lanes: 0, 1, 2, ...
+typedef JOIN(int, WIDTH) ints;
 #if WIDTH == 4
+inline ints vec_lanes(void) { return (ints)(0, 1, 2, 3); }
 inline float vec_sum(const vec v) { return (v.s0 + v.s1) + (v.s2 + v.s3); }
 inline float vec_max(const vec v) { return fmax(fmax(v.s0, v.s1), fmax(v.s2, v.s3)); }
-inline vec vec_evens(const vec a, const vec b) { return (vec)(a.s02, b.s02); }
-inline vec vec_odds(const vec a, const vec b) { return (vec)(a.s13, b.s13); }
+inline vec vec_evens(const vec a, const vec b) { return (vec)(a.s0, a.s2, b.s0, b.s2); }
+inline vec vec_odds(const vec a, const vec b) { return (vec)(a.s1, a.s3, b.s1, b.s3); }
 inline vec vec_twice(const vec a) { return a.s0011; }
 #else // element by element: what oclgrind knows of a float16 does not survive .lo and .hi
+inline ints vec_lanes(void) { return (ints)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 inline float vec_sum(const vec v) {
     return (((v.s0 + v.s8) + (v.s4 + v.sc)) + ((v.s1 + v.s9) + (v.s5 + v.sd))) +
            (((v.s2 + v.sa) + (v.s6 + v.se)) + ((v.s3 + v.sb) + (v.s7 + v.sf)));
@@ -36,8 +40,14 @@ inline float vec_max(const vec v) {
     return max_of_4(max_of_4(v.s0, v.s1, v.s2, v.s3), max_of_4(v.s4, v.s5, v.s6, v.s7),
                     max_of_4(v.s8, v.s9, v.sa, v.sb), max_of_4(v.sc, v.sd, v.se, v.sf));
 }
-inline vec vec_evens(const vec a, const vec b) { return (vec)(a.s02468ace, b.s02468ace); }
-inline vec vec_odds(const vec a, const vec b) { return (vec)(a.s13579bdf, b.s13579bdf); }
+inline vec vec_evens(const vec a, const vec b) {
+    return (vec)(a.s0, a.s2, a.s4, a.s6, a.s8, a.sa, a.sc, a.se,
+                 b.s0, b.s2, b.s4, b.s6, b.s8, b.sa, b.sc, b.se);
+}
+inline vec vec_odds(const vec a, const vec b) {
+    return (vec)(a.s1, a.s3, a.s5, a.s7, a.s9, a.sb, a.sd, a.sf,
+                 b.s1, b.s3, b.s5, b.s7, b.s9, b.sb, b.sd, b.sf);
+}
 inline vec vec_twice(const vec a) { return a.s0011223344556677; }
 #endif
 

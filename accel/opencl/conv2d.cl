@@ -26,14 +26,16 @@ kernel void conv2d_copies(global float *to, global const float *from, const int 
     const int shift = q - left, first = r.at - top * w + shift; // where the run begins in the picture
     from += (which * c + channel) * area;
     to += channel * step + (q * n + which) * image;
-    float part[WIDTH];
-    if (first >= 0 && first + WIDTH <= area) vec_store(vec_load(0, from + first), 0, part);
-    else for (int k = 0; k < WIDTH; k++) part[k] = first + k >= 0 && first + k < area ? from[first + k] : 0.0f;
-    for (int k = 0; k < WIDTH; k++) { // what lies beside the row
-        const int column = ((r.at + k) & (w - 1)) + shift;
-        if (column < 0 || column >= w) part[k] = 0.0f;
+    vec v;
+    if (first >= 0) {
+        v = row_part(from, first, area, 0.0f);
+    } else {
+        float part[WIDTH];
+        for (int k = 0; k < WIDTH; k++) part[k] = first + k >= 0 ? from[first + k] : 0.0f;
+        v = vec_load(0, part);
     }
-    vec_put(vec_load(0, part), to, r.at, image, 0);
+    const ints column = ((r.at + vec_lanes()) & (w - 1)) + shift;
+    vec_put(select(v, (vec)0.0f, column < 0 || column >= w), to, r.at, image, 0); // nothing of the row beside
 }
 
 // conv2d_pad with pixels `spread` apart, and perhaps beyond the border of `to`.

@@ -6,11 +6,7 @@ typedef JOIN(uint, WIDTH) uints;
 // word[k]: the k-th word of the blocks first, first + 1, ...
 inline void dropout_words(uints word[4], const uint first, const uint draw, const uint index, const uint purpose, uint key0,
                           uint key1) {
-#if WIDTH == 4
-    word[0] = first + (uints)(0, 1, 2, 3);
-#else
-    word[0] = first + (uints)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#endif
+    word[0] = first + JOIN(convert_uint, WIDTH)(vec_lanes());
     word[1] = draw;
     word[2] = index;
     word[3] = purpose;

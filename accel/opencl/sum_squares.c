@@ -14,10 +14,11 @@ static void scratch(const hkd_cl *cl, const hkd_call *call, bool backward, size_
 
 static hkd_status forward(hkd_cl *cl, const hkd_call *call) {
     const int64_t parts = parts_of(call);
-    const hkd_status status = hkd_cl_rows(cl, "sum_squares", parts, LENGTH, hkd_cl_memory(cl->scratch[0]),
+    const hkd_buffer *to = parts == 1 ? call->out[0].buffer : cl->scratch[0];
+    const hkd_status status = hkd_cl_rows(cl, "sum_squares", parts, LENGTH, hkd_cl_memory(to),
                                           hkd_cl_tensor(&call->in[0]), hkd_cl_int(hkd_count(&call->in[0].shape)),
                                           hkd_cl_int(LENGTH));
-    return status ? status : hkd_cl_sum_rows(cl, call->out[0].buffer, cl->scratch[0], 1, parts, false);
+    return status || parts == 1 ? status : hkd_cl_sum_rows(cl, call->out[0].buffer, cl->scratch[0], 1, parts, false);
 }
 
 static hkd_status backward(hkd_cl *cl, const hkd_call *call) {
