@@ -11,10 +11,8 @@ inline void __attribute__((always_inline)) koopman_turn_of(koopman_turn *t, glob
     t->alpha = a_area == area ? row_part(alpha, at, area, 0.0f) : (vec)alpha[0];
     t->beta = a_area == area ? row_part(beta, at, area, 0.0f) : (vec)beta[0];
     const vec g = exp(t->alpha * dt), theta = t->beta * dt;
-    vec c;
-    const vec s = sincos(theta, &c);
-    t->gc = g * c;
-    t->gs = g * s;
+    t->gc = g * cos(theta);
+    t->gs = g * sin(theta);
 }
 
 // z, y [rows, 2, area] with rows = n * pairs; dt [n]
