@@ -67,7 +67,8 @@ static hkd_status note(hkd_cl_shapes *seen, const hkd_contract *shape) {
     void *items = seen->item;
     if (!grow(&items, seen->count, sizeof *seen->item)) return hkd_fail(HKD_RESOURCES, "opencl: out of memory");
     seen->item = items;
-    seen->item[seen->count++] = *shape;
+    seen->item[seen->count] = *shape;
+    seen->item[seen->count++].more = 0; /* what follows the sums is the same for all ways */
     return HKD_OK;
 }
 
