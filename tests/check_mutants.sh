@@ -68,7 +68,7 @@ build_with() {
             objects="$objects $work/${s%.c}.o" ops="$ops ${s%.c}"
         done
     done
-    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/; s/contract/linear/')
+    ops=$(echo "$ops" | sed 's/gemm/conv2d/; s/conv2d_direct[a-z_]*/conv2d/; s/winograd[a-z_]*/conv2d/; s/half/networks/; s/contract/linear/')
     case ${1##*/} in fused_*) ops=networks ;; esac
     # shellcheck disable=SC2086
     $link -o "$work/hkd" $program $objects "$build/libhkd.a" $libs 2>"$work/log" ||

@@ -20,6 +20,8 @@ static const struct {
     {{2, 40, 10, 12, 3, 3, 3, 1, 1, 1, 1, 10, 12}, "three output channels: a narrow panel"},
     {{9, 16, 4, 4, 16, 3, 3, 1, 1, 1, 1, 4, 4}, "three groups of images in the weight gradient"},
     {{3, 20, 6, 5, 33, 1, 1, 1, 0, 0, 1, 6, 5}, "1x1: one long row, one column left over"},
+    {{13, 20, 6, 6, 33, 1, 1, 1, 0, 0, 1, 6, 6}, "1x1: more groups of images than threads, more pixels than a chunk"},
+    {{9, 80, 8, 8, 40, 3, 3, 1, 1, 1, 1, 8, 8}, "groups by one thread each, two blocks of channels"},
     {{2, 17, 7, 9, 7, 3, 3, 1, 1, 1, 1, 7, 9}, "odd channels, odd picture"},
     {{2, 5, 9, 8, 6, 3, 2, 1, 2, 0, 1, 11, 7}, "unequal kernel and padding"},
     {{2, 18, 9, 11, 5, 3, 3, 2, 1, 1, 1, 5, 6}, "stride 2: phases of the data gradient"},

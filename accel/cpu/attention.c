@@ -98,7 +98,7 @@ static float exponentials(float *w, int64_t count) {
         for (int k = 0; k < LANES; k++) lane[k] = w[j + k] > lane[k] ? w[j + k] : lane[k];
     for (; j < count; j++) largest = w[j] > largest ? w[j] : largest;
     for (int k = 0; k < LANES; k++) largest = lane[k] > largest ? lane[k] : largest;
-    for (j = 0; j < count; j++) w[j] = hkd_v_exp(w[j] - largest);
+    for (j = 0; j < count; j++) w[j] = hkd_v_exp_negative(w[j] - largest);
     for (int k = 0; k < LANES; k++) lane[k] = 0;
     for (j = 0; j + LANES <= count; j += LANES)
         for (int k = 0; k < LANES; k++) lane[k] += w[j + k];

@@ -24,7 +24,8 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
     (void)cpu;
     #pragma omp parallel for simd num_threads(cpu->threads) if (parallel : count > HKD_SMALL)
     for (int64_t i = 0; i < count; i++) {
-        const float below = 0.5f * (1 + hkd_v_erf(SQRT_HALF * x[i])), density = DENSITY_AT_0 * hkd_v_exp(-0.5f * x[i] * x[i]);
+        const float below = 0.5f * (1 + hkd_v_erf(SQRT_HALF * x[i]));
+        const float density = DENSITY_AT_0 * hkd_v_exp_negative(-0.5f * x[i] * x[i]);
         const float before = dx[i];
         dx[i] = (add > 0 ? before : 0) + dy[i] * (below + x[i] * density);
     }

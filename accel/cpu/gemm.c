@@ -10,6 +10,13 @@ HKD_INLINE void tile(const hkd_gemm *g, float *y, int64_t y_row, const float *a0
     hkd_vec acc[HKD_ROWS][2];
     HKD_UNROLL
     for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = (hkd_vec){0};
+    if (g->resume) {
+        HKD_UNROLL
+        for (int r = 0; r < rows; r++) {
+            acc[r][0] = hkd_load(y + r * y_row);
+            if (vectors > 1) acc[r][1] = hkd_load(y + r * y_row + HKD_V);
+        }
+    }
     for (int64_t s = 0; s < g->segments; s++) {
         const float *b = g->b + g->segment[s].b * vectors * HKD_V;
         const float *a = a0 + g->segment[s].a, *a3 = a + 3 * a_row, *a6 = a + 6 * a_row, *a9 = a + 9 * a_row;

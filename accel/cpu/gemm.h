@@ -38,6 +38,7 @@ typedef struct {
     const float *residual; /* NULL, or rows c_row apart: c = (sums + residual) * scale */
     float scale;
     bool accumulate;       /* add to c */
+    bool resume;           /* c holds the sums of earlier terms, to go on with: whole vectors of columns, nothing else added */
     const float *next;     /* what will be read next, fetched into cache meanwhile; next_floats 0: nothing */
     int64_t next_floats;
 } hkd_gemm;

@@ -16,7 +16,7 @@ static hkd_status forward(hkd_cpu *cpu, const hkd_call *call) {
         const float *xs = x + i * c;
         float *ys = y + i * c, largest = -INFINITY, sum = 0;
         for (int64_t j = 0; j < c; j++) largest = xs[j] > largest ? xs[j] : largest;
-        for (int64_t j = 0; j < c; j++) ys[j] = hkd_v_exp(xs[j] - largest);
+        for (int64_t j = 0; j < c; j++) ys[j] = hkd_v_exp_negative(xs[j] - largest);
         for (int64_t j = 0; j < c; j++) sum += ys[j];
         for (int64_t j = 0; j < c; j++) ys[j] /= sum;
     }

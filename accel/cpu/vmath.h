@@ -11,35 +11,44 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline float hkd_v_power_of_two(uint32_t n) { /* -126 <= n <= 127, modulo 2^32 */
-    const uint32_t bits = (n + 127) << 23;
+static inline float hkd_v_float_of(uint32_t bits) {
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-/* exp(x), -104 <= x <= 89, error below 1.3 ulp: x = n ln 2 + r, |r| <= ln 2 / 2. */
-static inline float hkd_v_exp_within(float x) {
-    const float magic = 12582912.0f;
-    const float shifted = x * 1.44269504f + magic, n = shifted - magic;
-    const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts, n * first is exact */
-    const float high = 1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720 + r * (1.0f / 5040)));
-    const float p = 1 + r * (1 + r * (0.5f + r * (1.0f / 6 + r * high)));
+static inline uint32_t hkd_v_bits_of(float f) {
     uint32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    const uint32_t k = bits - 0x4b400000u, half = (k + 256) >> 1; /* n, from the last bits of a float that counts in ones */
-    return p * hkd_v_power_of_two(half - 128) * hkd_v_power_of_two(k + 128 - half);
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
 }
 
+/* exp(x - n ln 2), where the difference is at most ln 2 / 2. */
+static inline float hkd_v_exp_rest(float x, float n) {
+    const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f; /* ln 2 in two parts, n * first is exact */
+    const float high = 1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720 + r * (1.0f / 5040)));
+    return 1 + r * (1 + r * (0.5f + r * (1.0f / 6 + r * high)));
+}
+
+/* exp(x), error below 1.3 ulp. 2^n in two factors, for neither end of n fits one. */
 static inline float hkd_v_exp(float x) {
     x = x > 89.0f ? 89.0f : x;     /* exp(89) overflows */
     x = x < -104.0f ? -104.0f : x; /* exp(-104) rounds to 0 */
-    return hkd_v_exp_within(x);
+    const float magic = 12582912.0f, shifted = x * 1.44269504f + magic, n = shifted - magic;
+    const uint32_t k = hkd_v_bits_of(shifted) - hkd_v_bits_of(magic), half = (k + 256) >> 1; /* k: n, as an integer */
+    return hkd_v_exp_rest(x, n) * hkd_v_float_of((half - 1) << 23) * hkd_v_float_of((k + 255 - half) << 23);
+}
+
+/* The same for x <= 0, in fewer steps: n >= -150, so 2^(n + 64) is a float; n + 64 + 127 are the last bits of `shifted`. */
+static inline float hkd_v_exp_negative(float x) {
+    x = x < -104.0f ? -104.0f : x;
+    const float magic = 12582912.0f + 191, shifted = x * 1.44269504f + magic, n = shifted - magic;
+    return hkd_v_exp_rest(x, n) * hkd_v_float_of(hkd_v_bits_of(shifted) << 23) * 5.42101086e-20f; /* 2^-64 */
 }
 
 /* 1 / (1 + exp(-x)), error below 2.5 ulp, by exp(-|x|) so that neither end overflows or cancels. */
 static inline float hkd_v_sigmoid(float x) {
-    const float below = -fabsf(x), e = hkd_v_exp_within(below < -104.0f ? -104.0f : below);
+    const float e = hkd_v_exp_negative(-fabsf(x));
     return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 
@@ -68,7 +77,7 @@ static inline float hkd_v_erf(float x) {
     const float series = 1 + q * (-1.0f / 3 + q * (1.0f / 10 + q * (-1.0f / 42 + q * high)));
     const float last = 0.42136232f + t * (-0.088001463f - 0.039304287f * t);
     const float p = 0.27813648f + t * (0.31943056f + t * (0.10799027f + t * last));
-    const float near = a * series * 1.12837917f, far = 1 - hkd_v_exp(-q) * t * p; /* 2/sqrt(pi) */
+    const float near = a * series * 1.12837917f, far = 1 - hkd_v_exp_negative(-q) * t * p; /* 2/sqrt(pi) */
     const float size = a < 0.9f ? near : a >= 4.0f ? 1.0f : far;
     return x < 0 ? -size : size;
 }

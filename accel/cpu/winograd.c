@@ -31,7 +31,7 @@ typedef struct {
     int64_t n, h, w, ci, co;           /* source and target picture; channels of source and target */
     bool transposed;                   /* data gradient */
     int64_t th, tw, tiles;             /* tiles per picture side, in all */
-    int64_t wave, panels, parts;       /* tiles in V; work items of a wave: panels x parts of the tiles */
+    int64_t waves, wave, panels, parts; /* how many; most tiles of one; work items of a wave: panels x parts of the tiles */
     bool once, alone;                  /* U is made once, before the waves; each thread takes waves of its own */
     int64_t row;                       /* floats per tile in V */
     int64_t v_step, u_step, m_step;    /* floats between positions (between taps: u_step) */
@@ -45,8 +45,9 @@ static plan plan_of(const hkd_conv2d_dims *d, bool transposed, int threads) {
     p.panels = hkd_panels(p.co);
     p.once = p.panels < 4 * threads || p.tiles >= WAVE;
     p.alone = p.once && p.tiles >= 2 * OWN_WAVE * threads;
-    const int64_t wave = p.alone ? OWN_WAVE : WAVE;
-    p.wave = p.tiles ? hkd_ceil_div(p.tiles, hkd_ceil_div(p.tiles, wave)) : 0;
+    p.waves = hkd_ceil_div(p.tiles, p.alone ? OWN_WAVE : WAVE);
+    if (p.alone) p.waves = hkd_ceil_div(p.waves, threads) * threads;
+    p.wave = p.waves ? hkd_ceil_div(p.tiles, p.waves) : 0;
     if (p.once && !p.alone) p.parts = hkd_min(hkd_ceil_div(4 * threads, p.panels), p.wave / FEW);
     p.parts = hkd_max(p.parts, 1);
     p.row = hkd_align(p.ci) + SKEW;
@@ -218,20 +219,22 @@ static void run_panel(const plan *p, const arrays *a, float *space, const float 
         transform_output(a, m + t * HKD_PANEL, p->m_step, p, first + t, panel * HKD_PANEL, cols);
 }
 
+static int64_t wave_at(const plan *p, int64_t wave) { return p->tiles * wave / p->waves; }
+
 /* A wave of its own for each thread. */
-static void run_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t first) {
+static void run_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t wave) {
     const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
-    const int64_t tiles = hkd_min(p->wave, p->tiles - first);
+    const int64_t first = wave_at(p, wave), tiles = wave_at(p, wave + 1) - first;
     for (int64_t t = 0; t < tiles; t++)
         hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
     for (int64_t panel = 0; panel < p->panels; panel++) run_panel(p, a, space, v, panel, first, tiles);
 }
 
 /* A wave by all threads of the team. */
-static void share_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t first) {
+static void share_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t wave) {
     const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
-    const int64_t tiles = hkd_min(p->wave, p->tiles - first);
-    if (first) {
+    const int64_t first = wave_at(p, wave), tiles = wave_at(p, wave + 1) - first;
+    if (wave) {
         #pragma omp barrier /* the wave before is read no more */
     }
     #pragma omp for schedule(dynamic, 4)
@@ -260,10 +263,10 @@ static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
         }
         if (p->alone) {
             #pragma omp for schedule(dynamic) nowait
-            for (int64_t first = 0; first < p->tiles; first += p->wave)
-                run_wave(p, &a, space, vs + hkd_cpu_thread() * p->v_floats, zeros, first);
+            for (int64_t wave = 0; wave < p->waves; wave++)
+                run_wave(p, &a, space, vs + hkd_cpu_thread() * p->v_floats, zeros, wave);
         } else {
-            for (int64_t first = 0; first < p->tiles; first += p->wave) share_wave(p, &a, space, vs, zeros, first);
+            for (int64_t wave = 0; wave < p->waves; wave++) share_wave(p, &a, space, vs, zeros, wave);
         }
     }
     return HKD_OK;
