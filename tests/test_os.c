@@ -113,7 +113,41 @@ static void listing(void) {
     CHECK(hkd_list_directory(&names, &n, scratch("nowhere")) == HKD_BAD_FILE, "listed a missing directory");
 }
 
+static volatile int seen = 1;
+static void wait_a_little(void) {
+    for (const double until = hkd_seconds() + 0.1; hkd_seconds() < until;) {}
+}
+static hkd_status write_seen(void *path) {
+    char digit = '0';
+    wait_a_little();
+    digit = (char)(digit + seen);
+    return hkd_write_file(path, &digit, 1);
+}
+static hkd_status fail(void *reason) { return hkd_fail(HKD_RESOURCES, "%s", (const char *)reason); }
+static hkd_status be_killed(void *context) {
+    (void)context;
+    return raise(9) ? HKD_OK : HKD_DEVICE;
+}
+
+/* A copy that sees what came after it, loses its reason, or whose death counts as success. */
+static void beside(void) {
+    char path[512];
+    hkd_beside *b;
+    snprintf(path, sizeof path, "%s", scratch("seen"));
+    CHECK(!hkd_beside_begin(&b, write_seen, path) && b && !hkd_beside_ended(b), "the caller waited: %s", hkd_last_error());
+    seen = 2;
+    for (int i = 0; i < 100 && !hkd_beside_ended(b); i++) wait_a_little();
+    CHECK(hkd_beside_ended(b) && !hkd_beside_end(b) && holds(path, "1"), "the copy saw a later value: %s", hkd_last_error());
+    CHECK(!hkd_beside_begin(&b, fail, "disk full"), "%s", hkd_last_error());
+    hkd_fail(HKD_USAGE, "another");
+    CHECK(hkd_beside_end(b) == HKD_RESOURCES && !strcmp(hkd_last_error(), "disk full"), "reason: %s", hkd_last_error());
+    CHECK(!hkd_beside_begin(&b, be_killed, NULL), "%s", hkd_last_error());
+    CHECK(hkd_beside_end(b) == HKD_RESOURCES && strstr(hkd_last_error(), "killed"), "killed: %s", hkd_last_error());
+    CHECK(!hkd_beside_end(NULL), "nothing to wait for");
+}
+
 void test_os(void) {
+    beside();
     hashes();
     writing();
     full_disk();

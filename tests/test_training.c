@@ -467,8 +467,8 @@ static char *logged(int64_t length, int64_t every, bool resume) {
     size_t count;
     snprintf(log, sizeof log, "%s", scratch("sides.csv"));
     snprintf(checkpoint, sizeof checkpoint, "%s", scratch("sides.checkpoint"));
-    const training_run t = {.trainer = r.trainer, .what = "distil", .settings = "seed=3\n", .checkpoint = checkpoint,
-                            .every = 1e9, .log = log, .sides_every = every, .resume = resume, .quiet = true};
+    training_run t = {.trainer = r.trainer, .what = "distil", .settings = "seed=3\n", .checkpoint = checkpoint,
+                      .every = 1e9, .log = log, .sides_every = every, .resume = resume, .quiet = true};
     CHECK(!training_run_to_end(&t) && !hkd_read_file(&text, &count, log, 1 << 20), "%s", hkd_last_error());
     end(&r);
     return (char *)text;

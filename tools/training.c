@@ -86,43 +86,63 @@ static hkd_status flush_log(const train_log *log) {
 
 /* ---- the run ---- */
 
-static hkd_status save(const training_run *run, const train_log *log) {
+static hkd_status write_checkpoint(void *self) {
+    const training_run *run = self;
+    return hkd_checkpoint_save(run->trainer, run->checkpoint, run->settings);
+}
+
+/* Checkpoints that are written while the run goes on. */
+typedef struct {
+    hkd_beside *writing; /* NULL: none at the moment */
+    double began;
+} checkpoints;
+
+static hkd_status tend_checkpoints(checkpoints *c, training_run *run, const train_log *log) {
+    if (c->writing && hkd_beside_ended(c->writing)) {
+        const hkd_status status = hkd_beside_end(c->writing);
+        c->writing = NULL;
+        if (status) return status;
+    }
+    if (c->writing || !run->checkpoint || hkd_seconds() - c->began < run->every) return HKD_OK;
+    const bool host_memory = !run->trainer->model->dev->memory;
     hkd_status status = flush_log(log);
-    if (!status && run->checkpoint) status = hkd_checkpoint_save(run->trainer, run->checkpoint, run->settings);
+    if (!status) status = host_memory ? hkd_beside_begin(&c->writing, write_checkpoint, run) : write_checkpoint(run);
+    c->began = hkd_seconds();
     return status;
 }
 
-static hkd_status interrupted(const training_run *run, const train_log *log) {
-    const hkd_status status = save(run, log);
-    if (status) return status;
+static hkd_status last_checkpoint(training_run *run, const train_log *log) {
+    hkd_trainer *t = run->trainer;
+    hkd_status status = flush_log(log);
+    if (!status && run->checkpoint) status = write_checkpoint(run);
+    if (status || t->images >= t->settings.images) return status;
     return run->checkpoint ? hkd_fail(HKD_RESOURCES, "interrupted after step %lld; %s keeps the run (--resume)",
-                                      (long long)run->trainer->optimizer->steps, run->checkpoint)
+                                      (long long)t->optimizer->steps, run->checkpoint)
                            : hkd_fail(HKD_RESOURCES, "interrupted");
 }
 
-static hkd_status steps_to_end(const training_run *run, const train_log *log, hkd_progress *bar) {
+static hkd_status steps_to_end(training_run *run, const train_log *log, hkd_progress *bar) {
     hkd_trainer *t = run->trainer;
-    double saved = hkd_seconds(), average = NAN;
-    while (t->images < t->settings.images) {
+    checkpoints kept = {.began = hkd_seconds()};
+    hkd_status status = HKD_OK;
+    double average = NAN;
+    while (!status && t->images < t->settings.images && !hkd_cancelled()) {
         hkd_train_row row;
         char extra[64];
-        hkd_status status = hkd_trainer_step(t, &row);
+        status = hkd_trainer_step(t, &row);
         if (!status) status = log_row(log, run, &row);
-        if (status) return status;
+        if (status) break;
         average = isnan(average) ? row.loss : 0.98 * average + 0.02 * row.loss;
         snprintf(extra, sizeof extra, "loss %.4g", average);
         hkd_progress_at(bar, t->images, extra);
-        if (hkd_cancelled()) return interrupted(run, log);
-        if (run->checkpoint && hkd_seconds() - saved >= run->every) {
-            status = save(run, log);
-            if (status) return status;
-            saved = hkd_seconds();
-        }
+        status = tend_checkpoints(&kept, run, log);
     }
-    return save(run, log);
+    const hkd_status written = hkd_beside_end(kept.writing); /* an older one must not replace the last */
+    if (!status) status = written;
+    return status ? status : last_checkpoint(run, log);
 }
 
-hkd_status training_run_to_end(const training_run *run) {
+hkd_status training_run_to_end(training_run *run) {
     hkd_progress bar;
     train_log log;
     hkd_status status = HKD_OK;

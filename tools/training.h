@@ -18,8 +18,9 @@ typedef struct {
     bool quiet;
 } training_run;
 
-/* Run until settings.images are seen. Ctrl-C writes a checkpoint and gives HKD_RESOURCES. */
-hkd_status training_run_to_end(const training_run *run);
+/* Run until settings.images are seen. Checkpoints are written by a copy of this process, beside the computation (from a device
+ * with memory of its own: between steps). Ctrl-C writes one and gives HKD_RESOURCES. */
+hkd_status training_run_to_end(training_run *run);
 
 /* The log as a plot. */
 hkd_status training_plot(const char *csv, const char *svg, const char *title);

@@ -103,10 +103,9 @@ static hkd_status train(train_job *j) {
     snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", out);
     const bool resume = hkd_given(j->args, "resume") && hkd_exists(checkpoint);
     if (!j->settings.hkd || j->model->config.hierarchy == HKD_HIERARCHY_NONE) every = 0;
-    const training_run run = {.trainer = j->trainer, .what = j->settings.hkd ? "distil" : "train", .settings = j->text,
-                              .checkpoint = checkpoint, .every = 60 * minutes, .log = log, .resume = resume,
-                              .sides_every = every,
-                              .quiet = hkd_given(j->args, "quiet")};
+    training_run run = {.trainer = j->trainer, .what = j->settings.hkd ? "distil" : "train", .settings = j->text,
+                        .checkpoint = checkpoint, .every = 60 * minutes, .log = log, .resume = resume, .sides_every = every,
+                        .quiet = hkd_given(j->args, "quiet")};
     hkd_say(j->args, "%s: %lld trained parameters on %s (%s)\n", run.what,
             (long long)hkd_weights_total(j->model->weights, true), j->dev->kind, j->dev->name);
     status = training_run_to_end(&run);

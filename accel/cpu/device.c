@@ -154,7 +154,6 @@ static hkd_status download(hkd_device *dev, void *to, hkd_dtype type, const hkd_
     float *floats = to;
     double *doubles = to;
     const float *data = from->buffer->data;
-    #pragma omp parallel for num_threads(self(dev)->threads) if (p.n * p.c * p.area > HKD_SMALL)
     for (int64_t item = 0; item < strips(&p); item++) {
         int64_t begin, end;
         const int64_t n = strip_at(&p, item, &begin, &end);

@@ -54,6 +54,7 @@ struct hkd_device {
     /* A buffer that is part of another, which must outlive it; `at` is a multiple of 64. NULL: memory comes in pieces. */
     hkd_status (*slice)(hkd_device *dev, hkd_buffer **out, hkd_buffer *whole, size_t at, size_t bytes);
     hkd_status (*upload)(hkd_device *dev, const hkd_tensor *to, const void *from, hkd_dtype type);
+    /* Where memory is the host's, this uses no threads: a copy of this process may download, too. */
     hkd_status (*download)(hkd_device *dev, void *to, hkd_dtype type, const hkd_tensor *from);
     hkd_status (*fill)(hkd_device *dev, const hkd_tensor *to, double value);
     hkd_status (*copy)(hkd_device *dev, const hkd_tensor *to, const hkd_tensor *from); /* same shape, same role */

@@ -423,6 +423,53 @@ hkd_status hkd_run_again(char **out, const char *const *words) {
     return hkd_fail(HKD_RESOURCES, "another process of this program did not do its part");
 }
 
+struct hkd_beside {
+    pid_t child;
+    int result; /* a pipe: the status as a digit, then the reason */
+    bool ended;
+};
+
+hkd_status hkd_beside_begin(hkd_beside **out, hkd_status (*work)(void *context), void *context) {
+    int ends[2] = {-1, -1};
+    hkd_beside *beside = calloc(1, sizeof *beside);
+    *out = NULL;
+    const pid_t child = beside && !pipe(ends) ? fork() : -1;
+    if (child == 0) {
+        signal(SIGINT, SIG_IGN);
+        const hkd_status status = work(context);
+        char result[1024];
+        const int size = snprintf(result, sizeof result, "%d%.1000s", (int)status, status ? hkd_last_error() : "");
+        _exit(write(ends[1], result, (size_t)size) != size);
+    }
+    if (ends[1] >= 0) close(ends[1]);
+    if (child < 0) {
+        if (ends[0] >= 0) close(ends[0]);
+        free(beside);
+        return work(context);
+    }
+    *beside = (hkd_beside){.child = child, .result = ends[0]};
+    *out = beside;
+    return HKD_OK;
+}
+
+bool hkd_beside_ended(hkd_beside *beside) {
+    if (!beside->ended) beside->ended = waitpid(beside->child, NULL, WNOHANG) != 0;
+    return beside->ended;
+}
+
+hkd_status hkd_beside_end(hkd_beside *beside) {
+    if (!beside) return HKD_OK;
+    while (!beside->ended && waitpid(beside->child, NULL, 0) < 0 && errno == EINTR) {}
+    char *result = read_to_end(beside->result);
+    close(beside->result);
+    free(beside);
+    hkd_status status = HKD_OK;
+    if (!result || !*result) status = hkd_fail(HKD_RESOURCES, "a process that worked beside this one was killed");
+    else if (*result != '0') status = hkd_fail((hkd_status)(*result - '0'), "%s", result + 1);
+    free(result);
+    return status;
+}
+
 double hkd_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

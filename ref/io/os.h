@@ -77,6 +77,13 @@ void hkd_set_wait_policy(char **argv);
 /* Run this program's file once more, in a process of its own, as words[0] with the words after it (ends with NULL), and wait.
  * *out: what it wrote to stdout, freed by the caller. An error unless it ends with code 0. */
 hkd_status hkd_run_again(char **out, const char *const *words);
+/* Do `work` in a copy of this process, which sees memory as it is now, while this one goes on and changes it. The copy has no
+ * thread but the one that asked, so the work must not use OpenMP; Ctrl-C does not reach it. Where the system makes no copy, the
+ * work is done before this returns, and *out is NULL. */
+typedef struct hkd_beside hkd_beside;
+hkd_status hkd_beside_begin(hkd_beside **out, hkd_status (*work)(void *context), void *context);
+bool hkd_beside_ended(hkd_beside *beside);      /* without waiting */
+hkd_status hkd_beside_end(hkd_beside *beside);  /* waits and frees; what the work gave, with its reason. NULL: HKD_OK */
 double hkd_seconds(void);         /* a monotonic clock */
 int hkd_cores(void);              /* processors on line, at least 1 */
 uint64_t hkd_peak_memory(void);   /* largest resident size so far, in bytes */
