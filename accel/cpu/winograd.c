@@ -14,8 +14,10 @@
  *
  * All of U is made first where that pays: with a wave of tiles or more, and in narrow layers, which have too few panels to
  * occupy the threads: there a work item is a panel and a part of the tiles. Where U is there and tiles are many, each thread
- * takes small waves of its own and U streams past. Frozen weights are the gathered taps, not U: fetching four times the bytes
- * from memory takes longer than computing them.
+ * takes small waves of its own, position by position: all panels of U stream past one position of V, which stays in the
+ * nearest caches, and M waits for its outputs. (Panel by panel, U would push V out of the cache before it is read again.)
+ *
+ * Frozen weights are the gathered taps, not U: fetching four times the bytes from memory takes longer than computing them.
  *
  * Every element is one sum over channels in order, whatever the wave, the item or the thread.
  */
@@ -35,6 +37,7 @@ typedef struct {
     bool once, alone;                  /* U is made once, before the waves; each thread takes waves of its own */
     int64_t row;                       /* floats per tile in V */
     int64_t v_step, u_step, m_step;    /* floats between positions (between taps: u_step) */
+    int64_t m_at;                      /* where M begins in a thread's space */
     int64_t u_floats, v_floats, space_floats; /* U made once; all of V; taps, U and M of a thread */
 } plan;
 
@@ -52,11 +55,12 @@ static plan plan_of(const hkd_conv2d_dims *d, bool transposed, int threads) {
     p.parts = hkd_max(p.parts, 1);
     p.row = hkd_align(p.ci) + SKEW;
     p.v_step = p.wave * p.row + SKEW;
-    p.u_step = p.ci * HKD_PANEL + SKEW;
+    p.u_step = (p.once ? BLOCK : p.ci) * HKD_PANEL + SKEW;
     p.m_step = hkd_ceil_div(p.wave, p.parts) * HKD_PANEL + SKEW;
     p.u_floats = p.once ? POSITIONS * p.ci * hkd_packed_cols(p.co) : 0;
     p.v_floats = POSITIONS * p.v_step;
-    p.space_floats = (TAPS + SIDE) * p.u_step + POSITIONS * p.m_step;
+    p.m_at = (TAPS + SIDE) * p.u_step;
+    p.space_floats = p.m_at + (p.alone ? p.panels : 1) * POSITIONS * p.m_step;
     return p;
 }
 
@@ -198,7 +202,7 @@ static void make_u(float *u, float *space, const arrays *a, const plan *p, int64
 static void run_panel(const plan *p, const arrays *a, float *space, const float *v, int64_t panel, int64_t first,
                       int64_t tiles) {
     const int64_t cols = hkd_panel_cols(p->co, panel), width = hkd_panel_width(cols);
-    float *u = space + TAPS * p->u_step, *m = u + SIDE * p->u_step;
+    float *u = space + TAPS * p->u_step, *m = space + p->m_at;
     const hkd_segment all = {0, 0, p->ci};
     if (!a->u && !a->taps) gather_taps(space, p->u_step, a->w, p, panel, 0, p->ci);
     const float *taps = a->taps ? a->taps + taps_at(p, panel) : space;
@@ -221,13 +225,32 @@ static void run_panel(const plan *p, const arrays *a, float *space, const float 
 
 static int64_t wave_at(const plan *p, int64_t wave) { return p->tiles * wave / p->waves; }
 
+/* M = V U of a wave, all panels [panel][36][tile][panel]. */
+static void multiply_wave(const plan *p, const float *u, float *m, const float *v, int64_t tiles) {
+    const hkd_segment all = {0, 0, p->ci};
+    for (int64_t pos = 0; pos < POSITIONS; pos++)
+        for (int64_t panel = 0; panel < p->panels; panel++) {
+            const int64_t cols = hkd_panel_cols(p->co, panel), after = panel + 1 < p->panels ? panel + 1 : 0;
+            const int64_t floats = p->ci * hkd_panel_width(cols), next = p->ci * hkd_panel_width(hkd_panel_cols(p->co, after));
+            const int64_t next_pos = after ? pos : hkd_min(pos + 1, POSITIONS - 1);
+            hkd_gemm_run(&(hkd_gemm){.a = v + pos * p->v_step, .a_row = p->row, .a_k = 1, .rows = tiles, .cols = cols,
+                                     .b = u + u_at(p, panel) + pos * floats, .segment = &all, .segments = 1,
+                                     .c = m + (panel * POSITIONS + pos) * p->m_step, .c_row = HKD_PANEL,
+                                     .next = u + u_at(p, after) + next_pos * next, .next_floats = next});
+        }
+}
+
 /* A wave of its own for each thread. */
-static void run_wave(const plan *p, const arrays *a, float *space, float *v, const float *zeros, int64_t wave) {
+static void run_wave(const plan *p, const arrays *a, float *m, float *v, const float *zeros, int64_t wave) {
     const hkd_tiles source = {p->h, p->w, p->ci, p->th, p->tw};
     const int64_t first = wave_at(p, wave), tiles = wave_at(p, wave + 1) - first;
     for (int64_t t = 0; t < tiles; t++)
         hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
-    for (int64_t panel = 0; panel < p->panels; panel++) run_panel(p, a, space, v, panel, first, tiles);
+    multiply_wave(p, a->u, m, v, tiles);
+    for (int64_t panel = 0; panel < p->panels; panel++)
+        for (int64_t t = 0; t < tiles; t++)
+            transform_output(a, m + panel * POSITIONS * p->m_step + t * HKD_PANEL, p->m_step, p, first + t,
+                             panel * HKD_PANEL, hkd_panel_cols(p->co, panel));
 }
 
 /* A wave by all threads of the team. */
@@ -264,7 +287,7 @@ static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
         if (p->alone) {
             #pragma omp for schedule(dynamic) nowait
             for (int64_t wave = 0; wave < p->waves; wave++)
-                run_wave(p, &a, space, vs + hkd_cpu_thread() * p->v_floats, zeros, wave);
+                run_wave(p, &a, space + p->m_at, vs + hkd_cpu_thread() * p->v_floats, zeros, wave);
         } else {
             for (int64_t wave = 0; wave < p->waves; wave++) share_wave(p, &a, space, vs, zeros, wave);
         }
