@@ -113,8 +113,8 @@ static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward)
     const hkd_conv2d_dims d = dims_of(call, backward ? &call->up[0].shape : &call->out[0].shape);
     const bool fast = winograd_pays(cpu, &d);
     const bool frozen = call->in[W].buffer && call->in[W].buffer->frozen;
-    if (!backward) return fast ? hkd_winograd_bytes(cpu, &d, false) : hkd_conv2d_direct_bytes(cpu, &d, false, frozen);
-    const size_t by_x = fast ? hkd_winograd_bytes(cpu, &d, true) : hkd_conv2d_direct_bytes(cpu, &d, true, false);
+    if (!backward) return fast ? hkd_winograd_bytes(cpu, &d, false, frozen) : hkd_conv2d_direct_bytes(cpu, &d, false, frozen);
+    const size_t by_x = fast ? hkd_winograd_bytes(cpu, &d, true, false) : hkd_conv2d_direct_bytes(cpu, &d, true, false);
     const size_t dx = call->grad[X].buffer ? by_x : 0;
     const size_t dw = call->grad[W].buffer ? (fast ? hkd_winograd_dw_bytes : hkd_conv2d_direct_dw_bytes)(cpu, &d) : 0;
     const size_t sums = sums_bytes(&d), products = dx > dw ? dx : dw;

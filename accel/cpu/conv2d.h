@@ -38,7 +38,7 @@ size_t hkd_conv2d_direct_dw_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d);
 hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
                         const hkd_conv2d_dims *d);
 hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d, bool accumulate);
-size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed);
+size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen);
 
 #define hkd_winograd_form HKD_CPU(winograd_form)
 hkd_status hkd_winograd_form(hkd_cpu *cpu, hkd_cpu_form *form, const float *w, const hkd_conv2d_dims *d);
@@ -56,6 +56,26 @@ typedef struct {
 #define hkd_winograd_tile HKD_CPU(winograd_tile)
 void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zeros, const hkd_tiles *p, int64_t tile,
                        int64_t channels);
+
+/* A picture made of 4x4 tiles, and what follows its sums. */
+typedef struct {
+    float *y;
+    hkd_tiles tiles;
+    hkd_epilogue then;
+    bool accumulate;
+} hkd_target;
+
+/* A^T m A of one tile, position k of m at k * step, for `cols` channels from `first` on. */
+#define hkd_winograd_outputs HKD_CPU(winograd_outputs)
+void hkd_winograd_outputs(const hkd_target *to, const float *m, int64_t step, int64_t tile, int64_t first, int64_t cols);
+
+/* The way for four tiles and frozen taps [panel][9][channel][column of the panel]. */
+#define hkd_winograd_is_few HKD_CPU(winograd_is_few)
+#define hkd_winograd_few HKD_CPU(winograd_few)
+#define hkd_winograd_few_bytes HKD_CPU(winograd_few_bytes)
+bool hkd_winograd_is_few(const hkd_conv2d_dims *d, int threads);
+hkd_status hkd_winograd_few(hkd_cpu *cpu, const hkd_target *y, const float *x, const float *taps, const hkd_conv2d_dims *d);
+size_t hkd_winograd_few_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d);
 
 static inline int64_t hkd_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t hkd_max(int64_t a, int64_t b) { return a > b ? a : b; }

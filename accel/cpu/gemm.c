@@ -72,14 +72,20 @@ static void wide(const hkd_gemm *g, float *y, int64_t y_row, const float *a, con
 
 /* What tile() cannot write to c itself. Not in tile(): unrolled into every tile, these branches made gcc write 0.7 MB of code
  * in most of a minute. */
-static void finish(const hkd_gemm *g, float *c, const float *residual, float *y, int64_t rows) {
-    for (int64_t r = 0; r < rows; r++, y += HKD_PANEL, c += g->c_row) {
-        if (g->bias) for (int64_t o = 0; o < g->cols; o++) y[o] += g->bias[o];
-        if (g->more) for (int64_t o = 0; o < g->cols; o++) y[o] += g->more[o];
-        if (residual) for (int64_t o = 0; o < g->cols; o++) y[o] = (y[o] + residual[o]) * g->scale;
-        if (residual) residual += g->c_row;
-        if (g->accumulate) for (int64_t o = 0; o < g->cols; o++) c[o] += y[o];
-        else for (int64_t o = 0; o < g->cols; o++) c[o] = y[o];
+static void finish(const hkd_gemm *g, float *c, const float *residual, const float *y, int64_t rows) {
+    for (int64_t o = 0; o < g->cols; o += HKD_V) {
+        const int64_t count = g->cols - o;
+        hkd_vec bias = {0}, more = {0};
+        if (g->bias) bias = hkd_load_up_to(g->bias + o, count);
+        if (g->more) more = hkd_load_up_to(g->more + o, count);
+        for (int64_t r = 0; r < rows; r++) {
+            float *to = c + r * g->c_row + o;
+            hkd_vec sum = hkd_load(y + r * HKD_PANEL + o) + bias + more;
+            if (residual) sum = (sum + hkd_load_up_to(residual + r * g->c_row + o, count)) * g->scale;
+            if (g->accumulate) sum = hkd_load_up_to(to, count) + sum;
+            if (count >= HKD_V) hkd_store(to, sum);
+            else hkd_store_part(to, sum, count);
+        }
     }
 }
 

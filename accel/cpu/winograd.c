@@ -18,6 +18,7 @@
  * nearest caches, and M waits for its outputs. (Panel by panel, U would push V out of the cache before it is read again.)
  *
  * Frozen weights are the gathered taps, not U: fetching four times the bytes from memory takes longer than computing them.
+ * Where they meet four tiles only, winograd_few.c computes the same sums.
  *
  * Every element is one sum over channels in order, whatever the wave, the item or the thread.
  */
@@ -68,7 +69,8 @@ static size_t bytes_of(const plan *p, int threads) {
     return (size_t)(p->row + p->u_floats + p->v_floats * (p->alone ? threads : 1) + threads * p->space_floats) * sizeof(float);
 }
 
-size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed) {
+size_t hkd_winograd_bytes(const hkd_cpu *cpu, const hkd_conv2d_dims *d, bool transposed, bool frozen) {
+    if (frozen && hkd_winograd_is_few(d, cpu->threads)) return hkd_winograd_few_bytes(cpu, d);
     const plan p = plan_of(d, transposed, cpu->threads);
     return bytes_of(&p, cpu->threads);
 }
@@ -94,14 +96,9 @@ static void gather_taps(float *taps, int64_t step, const float *w, const plan *p
 /* Row i of U = G g G^T: the positions 6i .. 6i + 5 of one panel, [position][channel][column]. `i` is a constant. */
 HKD_INLINE void transform_row(float *u, int64_t u_step, const float *taps, const int i, int64_t step, int64_t floats) {
     for (int64_t k = 0; k < floats; k += HKD_V) {
-        hkd_vec half[3], column[SIDE], whole[SIDE];
-        for (int q = 0; q < 3; q++) {
-            const float *g = taps + q * step + k;
-            hkd_winograd_weight(column, 1, hkd_load(g), hkd_load(g + 3 * step), hkd_load(g + 6 * step));
-            half[q] = column[i];
-        }
-        hkd_winograd_weight(whole, 1, half[0], half[1], half[2]);
-        for (int j = 0; j < SIDE; j++) hkd_store(u + j * u_step + k, whole[j]);
+        hkd_vec row[SIDE];
+        hkd_winograd_weight_row(row, taps + k, step, i);
+        for (int j = 0; j < SIDE; j++) hkd_store(u + j * u_step + k, row[j]);
     }
 }
 
@@ -140,21 +137,13 @@ void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zero
     }
 }
 
-typedef struct {
-    float *y;
-    const float *x;
-    hkd_epilogue then;
-    const float *w, *taps, *u; /* raw weights, or their taps gathered; all of U, or NULL: made by panels */
-    bool accumulate;
-} arrays;
-
-/* Outputs of one tile for `cols` channels from `first` on. */
-static void transform_output(const arrays *a, const float *m, int64_t step, const plan *p, int64_t tile, int64_t first,
-                             int64_t cols) {
+void hkd_winograd_outputs(const hkd_target *to, const float *m, int64_t step, int64_t tile, int64_t first, int64_t cols) {
+    const hkd_tiles *p = &to->tiles;
+    const hkd_epilogue *then = &to->then;
     const int64_t n = tile / (p->th * p->tw), row = tile / p->tw % p->th * OUT, col = tile % p->tw * OUT;
     const int64_t rows = hkd_min(OUT, p->h - row), columns = hkd_min(OUT, p->w - col);
-    const int64_t corner = ((n * p->h + row) * p->w + col) * p->co + first;
-    const float *image_bias = a->then.image_bias ? a->then.image_bias + n * p->co : NULL, *residual = a->then.residual;
+    const int64_t corner = ((n * p->h + row) * p->w + col) * p->c + first;
+    const float *image_bias = then->image_bias ? then->image_bias + n * p->c : NULL, *residual = then->residual;
     for (int64_t o = 0; o < cols; o += HKD_V) {
         hkd_vec half[OUT][SIDE], whole[OUT];
         const int64_t count = cols - o;
@@ -165,22 +154,28 @@ static void transform_output(const arrays *a, const float *m, int64_t step, cons
                                 hkd_load(at + 3 * down), hkd_load(at + 4 * down), hkd_load(at + 5 * down));
         }
         hkd_vec b = {0}, more = {0};
-        if (a->then.bias) b = hkd_load_up_to(a->then.bias + first + o, count);
+        if (then->bias) b = hkd_load_up_to(then->bias + first + o, count);
         if (image_bias) more = hkd_load_up_to(image_bias + first + o, count);
         for (int64_t i = 0; i < rows; i++) {
             hkd_winograd_output(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
             for (int64_t j = 0; j < columns; j++) {
-                const int64_t at = corner + (i * p->w + j) * p->co + o;
-                hkd_prefetch_write(a->y + at + OUT * p->co); /* the next tile's */
+                const int64_t at = corner + (i * p->w + j) * p->c + o;
+                hkd_prefetch_write(to->y + at + OUT * p->c); /* the next tile's */
                 hkd_vec y = whole[j] + b + more;
-                if (a->accumulate) y = hkd_load_up_to(a->y + at, count) + whole[j];
-                if (residual) y = (y + hkd_load_up_to(residual + at, count)) * a->then.scale;
-                if (count >= HKD_V) hkd_store(a->y + at, y);
-                else hkd_store_part(a->y + at, y, count);
+                if (to->accumulate) y = hkd_load_up_to(to->y + at, count) + whole[j];
+                if (residual) y = (y + hkd_load_up_to(residual + at, count)) * then->scale;
+                if (count >= HKD_V) hkd_store(to->y + at, y);
+                else hkd_store_part(to->y + at, y, count);
             }
         }
     }
 }
+
+typedef struct {
+    hkd_target to;
+    const float *x;
+    const float *w, *taps, *u; /* raw weights, or their taps gathered; all of U, or NULL: made by panels */
+} arrays;
 
 /* Where a panel begins among all taps [panel][9][channel][column], in all of U [panel][36][channel][column]. */
 static int64_t taps_at(const plan *p, int64_t panel) { return panel * HKD_PANEL * TAPS * p->ci; }
@@ -220,7 +215,7 @@ static void run_panel(const plan *p, const arrays *a, float *space, const float 
         }
     }
     for (int64_t t = 0; t < tiles; t++)
-        transform_output(a, m + t * HKD_PANEL, p->m_step, p, first + t, panel * HKD_PANEL, cols);
+        hkd_winograd_outputs(&a->to, m + t * HKD_PANEL, p->m_step, first + t, panel * HKD_PANEL, cols);
 }
 
 static int64_t wave_at(const plan *p, int64_t wave) { return p->tiles * wave / p->waves; }
@@ -249,8 +244,8 @@ static void run_wave(const plan *p, const arrays *a, float *m, float *v, const f
     multiply_wave(p, a->u, m, v, tiles);
     for (int64_t panel = 0; panel < p->panels; panel++)
         for (int64_t t = 0; t < tiles; t++)
-            transform_output(a, m + panel * POSITIONS * p->m_step + t * HKD_PANEL, p->m_step, p, first + t,
-                             panel * HKD_PANEL, hkd_panel_cols(p->co, panel));
+            hkd_winograd_outputs(&a->to, m + panel * POSITIONS * p->m_step + t * HKD_PANEL, p->m_step, first + t,
+                                 panel * HKD_PANEL, hkd_panel_cols(p->co, panel));
 }
 
 /* A wave by all threads of the team. */
@@ -260,7 +255,7 @@ static void share_wave(const plan *p, const arrays *a, float *space, float *v, c
     if (wave) {
         #pragma omp barrier /* the wave before is read no more */
     }
-    #pragma omp for schedule(dynamic, 4)
+    #pragma omp for schedule(static)
     for (int64_t t = 0; t < tiles; t++)
         hkd_winograd_tile(v + t * p->row, p->v_step, a->x, zeros, &source, first + t, p->ci);
     #pragma omp for schedule(dynamic) nowait
@@ -295,16 +290,25 @@ static hkd_status run(hkd_cpu *cpu, const plan *p, arrays a) {
     return HKD_OK;
 }
 
+static hkd_target target_of(float *y, const plan *p) {
+    return (hkd_target){.y = y, .tiles = {p->h, p->w, p->co, p->th, p->tw}};
+}
+
 hkd_status hkd_winograd(hkd_cpu *cpu, float *y, const float *x, const hkd_buffer *w, const hkd_epilogue *e,
                         const hkd_conv2d_dims *d) {
     const plan p = plan_of(d, false, cpu->threads);
-    return run(cpu, &p, (arrays){.y = y, .x = x, .w = w->data, .taps = w->frozen, .then = *e});
+    arrays a = {.to = target_of(y, &p), .x = x, .w = w->data, .taps = w->frozen};
+    a.to.then = *e;
+    if (a.taps && hkd_winograd_is_few(d, cpu->threads)) return hkd_winograd_few(cpu, &a.to, x, a.taps, d);
+    return run(cpu, &p, a);
 }
 
 hkd_status hkd_winograd_dx(hkd_cpu *cpu, float *dx, const float *dy, const float *w, const hkd_conv2d_dims *d,
                            bool accumulate) {
     const plan p = plan_of(d, true, cpu->threads);
-    return run(cpu, &p, (arrays){.y = dx, .x = dy, .w = w, .accumulate = accumulate});
+    arrays a = {.to = target_of(dx, &p), .x = dy, .w = w};
+    a.to.accumulate = accumulate;
+    return run(cpu, &p, a);
 }
 
 hkd_status hkd_winograd_form(hkd_cpu *cpu, hkd_cpu_form *form, const float *w, const hkd_conv2d_dims *d) {

