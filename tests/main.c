@@ -50,6 +50,7 @@
     X(perceptual) \
     X(plan) \
     X(precond) \
+    X(prepared) \
     X(rng) \
     X(room) \
     X(safetensors) \

@@ -2,7 +2,7 @@
  *
  * The factors exp(alpha dt) cos(beta dt) and exp(alpha dt) sin(beta dt) depend on position and dt alone, so a thread that
  * walks the images at one position forms them anew only when dt changes: once per position when all images share dt. A is
- * brought into the same order, channels innermost, once per call. */
+ * brought into the same order, channels innermost, once per call, or once when it is frozen. */
 #include "cpu.h"
 #include "vmath.h"
 
@@ -18,7 +18,7 @@ enum { GC, GS, DA_ALPHA, DA_BETA, THREAD_ROWS }; /* rows of `half` floats that e
 
 typedef struct {
     int64_t n, half, area, a_area, groups; /* half: pairs of channels; groups of HKD_GROUP images */
-    float *alpha, *beta;                   /* scratch: [a_area, half] each */
+    const float *alpha, *beta;             /* [a_area, half] each */
     float *ddt;                            /* [n, area] */
     float *shared;                         /* [groups, 2, half]: dA of a group of images when one vector serves all positions */
     float *thread;                         /* [threads, THREAD_ROWS, half] */
@@ -30,29 +30,56 @@ static work work_of(const hkd_call *call) {
                   .groups = (z[0] + HKD_GROUP - 1) / HKD_GROUP};
 }
 
+/* Floats of alpha and beta, channels innermost. */
+static int64_t a_floats(const work *w) { return 2 * w->a_area * w->half; }
+static const float *frozen(const hkd_call *call) { return call->in[A].buffer ? call->in[A].buffer->frozen : NULL; }
+
 static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward) {
     const work w = work_of(call);
-    const int64_t factors = 2 * w.a_area * w.half + cpu->threads * THREAD_ROWS * w.half;
-    return (size_t)(factors + (backward ? w.n * w.area + 2 * w.groups * w.half : 0)) * sizeof(float);
+    const int64_t ordered = frozen(call) ? 0 : a_floats(&w), threads = cpu->threads * THREAD_ROWS * w.half;
+    return (size_t)(ordered + threads + (backward ? w.n * w.area + 2 * w.groups * w.half : 0)) * sizeof(float);
 }
 
-static hkd_status begin(hkd_cpu *cpu, const hkd_call *call, work *w, bool backward) {
-    const float *a = hkd_cpu_data(&call->in[A]);
-    const hkd_status status = hkd_cpu_scratch(cpu, &w->alpha, workspace(cpu, call, backward));
-    if (status) return status;
-    w->beta = w->alpha + w->a_area * w->half;
-    w->thread = w->beta + w->a_area * w->half;
-    w->ddt = w->thread + cpu->threads * THREAD_ROWS * w->half;
-    w->shared = w->ddt + w->n * w->area;
+/* to = alpha, then beta: [a_area, half] each. */
+static void order(const hkd_cpu *cpu, float *to, const float *a, const work *w) {
+    float *alpha = to, *beta = to + w->a_area * w->half;
+    (void)cpu;
     #pragma omp parallel for num_threads(cpu->threads) if (w->a_area * w->half > HKD_SMALL)
     for (int64_t first = 0; first < w->a_area; first += LINE) {
         const int64_t end = first + LINE < w->a_area ? first + LINE : w->a_area;
         for (int64_t k = 0; k < w->half; k++)
             for (int64_t s = first; s < end; s++) {
-                w->alpha[s * w->half + k] = a[k * w->a_area + s];
-                w->beta[s * w->half + k] = a[(w->half + k) * w->a_area + s];
+                alpha[s * w->half + k] = a[k * w->a_area + s];
+                beta[s * w->half + k] = a[(w->half + k) * w->a_area + s];
             }
     }
+}
+
+static hkd_status begin(hkd_cpu *cpu, const hkd_call *call, work *w, bool backward) {
+    float *scratch;
+    const hkd_status status = hkd_cpu_scratch(cpu, &scratch, workspace(cpu, call, backward));
+    if (status) return status;
+    w->alpha = frozen(call);
+    if (!w->alpha) {
+        order(cpu, scratch, hkd_cpu_data(&call->in[A]), w);
+        w->alpha = scratch;
+        scratch += a_floats(w);
+    }
+    w->beta = w->alpha + w->a_area * w->half;
+    w->thread = scratch;
+    w->ddt = w->thread + cpu->threads * THREAD_ROWS * w->half;
+    w->shared = w->ddt + w->n * w->area;
+    return HKD_OK;
+}
+
+static hkd_status freeze(hkd_cpu *cpu, const hkd_call *call) {
+    const work w = work_of(call);
+    hkd_cpu_form form;
+    if (frozen(call)) return HKD_OK;
+    const hkd_status status = hkd_cpu_form_new(&form, (size_t)a_floats(&w));
+    if (status) return status;
+    order(cpu, form.data, hkd_cpu_data(&call->in[A]), &w);
+    hkd_cpu_freeze(call->in[A].buffer, form, 0);
     return HKD_OK;
 }
 
@@ -180,4 +207,5 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
 }
 
 const hkd_cpu_op HKD_CPU(koopman_evolve) = {
-    .op = &hkd_op_koopman_evolve, .workspace = workspace, .forward = forward, .backward = backward};
+    .op = &hkd_op_koopman_evolve, .workspace = workspace, .forward = forward, .backward = backward,
+    .freeze = freeze};

@@ -34,7 +34,8 @@ HKD_INLINE void block(float *y, const float *w, const float *x, const float *b, 
             for (int p = 0; p < PARTS; p++) sum[r][c][p] = (hkd_vec){0};
     const float *ws = w + o * d->in, *xs = x + n * d->in;
     int64_t i = 0;
-    for (; i + LANES <= d->in; i += LANES)
+    for (; i + LANES <= d->in; i += LANES) {
+        for (int r = 0; images == 1 && r < outs; r++) hkd_prefetch(ws + (outs + r) * d->in + i); /* of the next block */
         HKD_UNROLL
         for (int p = 0; p < PARTS; p++)
             HKD_UNROLL
@@ -42,6 +43,7 @@ HKD_INLINE void block(float *y, const float *w, const float *x, const float *b, 
                 HKD_UNROLL
                 for (int c = 0; c < images; c++)
                     sum[r][c][p] += hkd_load(ws + r * d->in + i + p * HKD_V) * hkd_load(xs + c * d->in + i + p * HKD_V);
+    }
     for (int p = 0; i < d->in; i += HKD_V, p++)
         for (int r = 0; r < outs; r++)
             for (int c = 0; c < images; c++)
