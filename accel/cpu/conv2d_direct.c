@@ -15,7 +15,8 @@
  *                                                      segments are (block of 16 channels, tap).
  *
  * With 1x1 kernels the pixels of all images are one row. Where they outnumber the outputs, an item is up to POINTS of them
- * and all panels, so that only one core fetches a pixel; else items are also dealt by panels.
+ * and all panels: only one core fetches a pixel. Else each thread takes neighbouring panels of all pixels: only one core
+ * fetches a weight, and what a gemm has fetched for the next panel is its own.
  *
  * Weights are packed as [panel][block of channels][p][q][channel][columns of the panel], which is the order of the segments.
  * Items share nothing and no item's bits depend on how rows were dealt to items: nothing depends on threads or batch.
@@ -109,13 +110,15 @@ static split split_of(const gather *g, int threads) {
     s.padded = s.lo_h < 0 || s.lo_w < 0 || (th - 1) * g->source_step + s.hi_h >= g->sh ||
                (tw - 1) * g->source_step + s.hi_w >= g->sw;
     s.cols = hkd_min(tw, ITEM_PIXELS * 3 / 2);
-    const bool points = g->kh * g->kw == 1 && th == 1 && tw >= 2 * g->tc;
-    if (points) s.cols = hkd_ceil_div(tw, 2 * threads * hkd_ceil_div(tw, 2 * threads * POINTS)); /* alike for all threads */
+    const bool point = g->kh * g->kw == 1 && th == 1, by_pixels = point && tw >= 2 * g->tc;
+    if (point) s.cols = hkd_min(tw, POINTS);
+    if (by_pixels) s.cols = hkd_ceil_div(tw, 2 * threads * hkd_ceil_div(tw, 2 * threads * POINTS)); /* alike for all threads */
     s.rows = hkd_max(hkd_min(ITEM_PIXELS / hkd_max(s.cols, 1), th), 1);
     s.row_items = hkd_ceil_div(th, s.rows);
     s.col_items = hkd_ceil_div(tw, hkd_max(s.cols, 1));
     const int64_t spatial = g->n * step * step * s.row_items * s.col_items, panels = hkd_panels(g->tc);
-    s.panel_items = points ? 1 : hkd_max(hkd_min(panels, hkd_ceil_div(4 * threads, hkd_max(spatial, 1))), 1);
+    const int64_t parts = by_pixels ? 1 : hkd_ceil_div((point ? 1 : 4) * threads, hkd_max(spatial, 1));
+    s.panel_items = hkd_max(hkd_min(panels, parts), 1);
     s.items = spatial * g->groups * s.panel_items;
     s.segments = hkd_ceil_div(g->sc, block) * g->kh * g->kw;
     s.pixel = s.padded && channels > BLOCK ? hkd_align(channels) + 16 : hkd_max(channels, 1);
