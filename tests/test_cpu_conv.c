@@ -40,6 +40,7 @@ static const struct {
     {{10, 16, 32, 16, 16, 3, 3, 1, 1, 1, 1, 32, 16}, "more tiles than a wave"},
     {{2, 16, 32, 32, 20, 3, 3, 1, 1, 1, 1, 32, 32}, "one panel: threads share the tiles"},
     {{1, 40, 8, 7, 200, 3, 3, 1, 1, 1, 1, 8, 7}, "four tiles meet frozen weights, channels in three stretches, a narrow panel"},
+    {{1, 130, 30, 29, 98, 3, 3, 1, 1, 1, 1, 30, 29}, "tiles that fill a cache: transformed weights a row at a time"},
     {{2, 32, 1, 260, 34, 1, 3, 1, 0, 1, 1, 1, 260}, "a row longer than an item"},
 };
 

@@ -9,8 +9,9 @@
  *
  * U is four times the weights and costs as much to write to memory as to compute, so it is made where it is used: the threads
  * transform up to WAVE tiles into a common V (third-level cache); then a work item, one panel of outputs, gathers its taps
- * once and makes U six positions at a time (200 KB, second-level cache), multiplies all tiles, and transforms its outputs.
- * The next position of V is fetched while one is multiplied.
+ * once and makes U a row of six positions at a time (200 KB, second-level cache), multiplies all tiles, and transforms its
+ * outputs. The next position of V is fetched while one is multiplied. Where V leaves room in the second-level cache, U is made
+ * two rows at a time, whose taps are then read once.
  *
  * All of U is made first where that pays: with a wave of tiles or more, and in narrow layers, which have too few panels to
  * occupy the threads: there a work item is a panel and a part of the tiles. Where U is there and tiles are many, each thread
@@ -27,7 +28,7 @@
 
 #include <string.h>
 
-enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, OWN_WAVE = 36, FEW = 24,
+enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, OWN_WAVE = 36, FEW = 24, NEAR_FLOATS = 1 << 18,
        SKEW = 16 }; /* a line more, lest what is 4 KB apart share one cache set */
 
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
     int64_t th, tw, tiles;             /* tiles per picture side, in all */
     int64_t waves, wave, panels, parts; /* how many; most tiles of one; work items of a wave: panels x parts of the tiles */
     bool once, alone;                  /* U is made once, before the waves; each thread takes waves of its own */
+    bool pairs;                        /* U is made by panels, two rows at a time */
     int64_t row;                       /* floats per tile in V */
     int64_t v_step, u_step, m_step;    /* floats between positions (between taps: u_step) */
     int64_t m_at;                      /* where M begins in a thread's space */
@@ -60,7 +62,8 @@ static plan plan_of(const hkd_conv2d_dims *d, bool transposed, int threads) {
     p.m_step = hkd_ceil_div(p.wave, p.parts) * HKD_PANEL + SKEW;
     p.u_floats = p.once ? POSITIONS * p.ci * hkd_packed_cols(p.co) : 0;
     p.v_floats = POSITIONS * p.v_step;
-    p.m_at = (TAPS + SIDE) * p.u_step;
+    p.pairs = !p.once && p.v_floats <= NEAR_FLOATS;
+    p.m_at = (TAPS + (p.pairs ? 2 : 1) * SIDE) * p.u_step;
     p.space_floats = p.m_at + (p.alone ? p.panels : 1) * POSITIONS * p.m_step;
     return p;
 }
@@ -93,25 +96,36 @@ static void gather_taps(float *taps, int64_t step, const float *w, const plan *p
             }
 }
 
-/* Row i of U = G g G^T: the positions 6i .. 6i + 5 of one panel, [position][channel][column]. `i` is a constant. */
-HKD_INLINE void transform_row(float *u, int64_t u_step, const float *taps, const int i, int64_t step, int64_t floats) {
-    for (int64_t k = 0; k < floats; k += HKD_V) {
+/* The order of the rows of U: pairs that share the work on columns of taps. */
+static const int row_order[SIDE] = {0, 5, 1, 2, 3, 4};
+
+/* Row i of U = G g G^T, then row k, if not the same: six positions each of one panel, [position][channel][column]. `i` and `k`
+ * are constants. */
+HKD_INLINE void transform_rows(float *u, int64_t u_step, const float *taps, const int i, const int k, int64_t step,
+                               int64_t floats) {
+    for (int64_t at = 0; at < floats; at += HKD_V) {
         hkd_vec row[SIDE];
-        hkd_winograd_weight_row(row, taps + k, step, i);
-        for (int j = 0; j < SIDE; j++) hkd_store(u + j * u_step + k, row[j]);
+        hkd_winograd_weight_row(row, taps + at, step, i);
+        for (int j = 0; j < SIDE; j++) hkd_store(u + j * u_step + at, row[j]);
+        if (k == i) continue;
+        hkd_winograd_weight_row(row, taps + at, step, k);
+        for (int j = 0; j < SIDE; j++) hkd_store(u + (SIDE + j) * u_step + at, row[j]);
     }
 }
 
-static void transform_weights(float *u, int64_t u_step, const float *taps, int64_t i, int64_t step, int64_t floats) {
-    switch (i) {
-    case 0: transform_row(u, u_step, taps, 0, step, floats); break;
-    case 1: transform_row(u, u_step, taps, 1, step, floats); break;
-    case 2: transform_row(u, u_step, taps, 2, step, floats); break;
-    case 3: transform_row(u, u_step, taps, 3, step, floats); break;
-    case 4: transform_row(u, u_step, taps, 4, step, floats); break;
-    case 5: transform_row(u, u_step, taps, 5, step, floats); break;
+/* Row number `at` of that order, or the pair that begins there. */
+static void transform_weights(float *u, int64_t u_step, const float *taps, int64_t at, bool pair, int64_t step,
+                              int64_t floats) {
+    switch (at + (pair ? SIDE : 0)) {
+    #define ROWS(at, i, k) case at: transform_rows(u, u_step, taps, i, k, step, floats); break;
+    ROWS(0, 0, 0) ROWS(1, 5, 5) ROWS(2, 1, 1) ROWS(3, 2, 2) ROWS(4, 3, 3) ROWS(5, 4, 4)
+    ROWS(SIDE + 0, 0, 5) ROWS(SIDE + 2, 1, 2) ROWS(SIDE + 4, 3, 4)
+    #undef ROWS
     }
 }
+
+/* The position that is made and multiplied as the at-th. */
+static int64_t position(int64_t at) { return row_order[at / SIDE] * SIDE + at % SIDE; }
 
 void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zeros, const hkd_tiles *p, int64_t tile,
                        int64_t channels) {
@@ -188,9 +202,9 @@ static void make_u(float *u, float *space, const arrays *a, const plan *p, int64
     const int64_t width = hkd_panel_width(hkd_panel_cols(p->co, panel)), step = p->ci * width;
     if (!a->taps) gather_taps(space, p->u_step, a->w, p, panel, begin, end);
     const float *taps = a->taps ? a->taps + taps_at(p, panel) + begin * width : space;
-    for (int64_t i = 0; i < SIDE; i++)
-        transform_weights(u + u_at(p, panel) + i * SIDE * step + begin * width, step, taps, i, a->taps ? step : p->u_step,
-                          (end - begin) * width);
+    for (int64_t at = 0; at < SIDE; at++)
+        transform_weights(u + u_at(p, panel) + position(at * SIDE) * step + begin * width, step, taps, at, false,
+                          a->taps ? step : p->u_step, (end - begin) * width);
 }
 
 /* One panel of outputs of `tiles` tiles, whose V starts at v. `space` holds taps, six positions of U, and M. */
@@ -202,17 +216,16 @@ static void run_panel(const plan *p, const arrays *a, float *space, const float 
     if (!a->u && !a->taps) gather_taps(space, p->u_step, a->w, p, panel, 0, p->ci);
     const float *taps = a->taps ? a->taps + taps_at(p, panel) : space;
     const int64_t step = a->taps ? p->ci * width : p->u_step;
-    for (int64_t i = 0; i < SIDE; i++) {
-        if (!a->u) transform_weights(u, p->u_step, taps, i, step, p->ci * width);
-        for (int64_t j = 0; j < SIDE; j++) {
-            const int64_t pos = i * SIDE + j;
-            const float *ready = a->u ? a->u + u_at(p, panel) + pos * p->ci * width : NULL;
-            hkd_gemm_run(&(hkd_gemm){.a = v + pos * p->v_step, .a_row = p->row, .a_k = 1, .rows = tiles, .cols = cols,
-                                     .b = ready ? ready : u + j * p->u_step, .segment = &all, .segments = 1,
-                                     .c = m + pos * p->m_step, .c_row = HKD_PANEL,
-                                     .next = ready ? ready + p->ci * width : v + (pos + 1) % POSITIONS * p->v_step,
-                                     .next_floats = ready ? p->ci * width : tiles * p->row});
-        }
+    const int64_t at_once = p->pairs ? 2 * SIDE : SIDE;
+    for (int64_t at = 0; at < POSITIONS; at++) {
+        const int64_t pos = position(at), after = position((at + 1) % POSITIONS), floats = p->ci * width;
+        const float *all_u = a->u ? a->u + u_at(p, panel) : NULL;
+        if (!a->u && at % at_once == 0) transform_weights(u, p->u_step, taps, at / SIDE, p->pairs, step, floats);
+        const float *b = a->u ? all_u + pos * floats : u + at % at_once * p->u_step;
+        hkd_gemm_run(&(hkd_gemm){.a = v + pos * p->v_step, .a_row = p->row, .a_k = 1, .rows = tiles, .cols = cols,
+                                 .b = b, .segment = &all, .segments = 1, .c = m + pos * p->m_step, .c_row = HKD_PANEL,
+                                 .next = a->u ? all_u + after * floats : v + after * p->v_step,
+                                 .next_floats = a->u ? floats : tiles * p->row});
     }
     for (int64_t t = 0; t < tiles; t++)
         hkd_winograd_outputs(&a->to, m + t * HKD_PANEL, p->m_step, first + t, panel * HKD_PANEL, cols);
