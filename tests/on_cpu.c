@@ -5,6 +5,16 @@
 
 #include <math.h>
 
+const char *const cpu_builds[CPU_BUILDS] = {"plain", "avx2", "avx512"};
+
+bool cpu_runs(const char *build, const char *suite) {
+    hkd_device *dev;
+    const bool runs = !hkd_device_open_cpu(&dev, &(hkd_device_options){.threads = 1, .isa = build});
+    if (runs) hkd_device_close(dev);
+    else test_skip(suite, hkd_last_error());
+    return runs;
+}
+
 void on_cpu(double *const *out, const char *op, const double *p, const hkd_shape *in_shape, const double *const *in,
             hkd_role role, bool in_place) {
     hkd_device *dev;

@@ -4,6 +4,7 @@
  * asked for alone; with 1 and with 3 threads, which must agree to the bit. Whole numbers must come out exactly.
  * Outputs start as NaN, so an element that nobody writes is seen. */
 #include "cpu.h"
+#include "on_cpu.h"
 #include "op_case.h"
 #include "test.h"
 
@@ -149,11 +150,10 @@ static void check_build(const op_run *r, const char *isa) {
 }
 
 void check_agreement(const op_case *c) {
-    static const char *const isas[] = {"plain", "avx2", "avx512"};
     for (int whole = 0; whole < 2; whole++) {
         op_run r;
         if (op_run_open(&r, c, whole) && !(whole && (c->inexact || r.op->not_exact)))
-            for (int i = 0; i < 3; i++) check_build(&r, isas[i]);
+            for (int i = 0; i < CPU_BUILDS; i++) check_build(&r, cpu_builds[i]);
         op_run_close(&r);
     }
 }

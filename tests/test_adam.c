@@ -177,21 +177,16 @@ static float *three_steps(const hkd_device_options *options, bool radam, double 
 /* Step and average in one pass give the bits of the rows one by one: an average of the old weights, a stretch that is left out
  * or taken twice, a sum that is rounded once instead of twice. */
 static void one_pass(void) {
-    static const char *const isas[] = {"plain", "avx2", "avx512"};
-    for (int i = 0; i < 3; i++) {
-        const hkd_device_options two = {.threads = 2, .isa = isas[i]}, three = {.threads = 3, .isa = isas[i]};
-        hkd_device *dev;
-        if (hkd_device_open_cpu(&dev, &two)) {
-            test_skip("adam", hkd_last_error());
-            continue;
-        }
-        hkd_device_close(dev);
+    for (int i = 0; i < CPU_BUILDS; i++) {
+        const char *isa = cpu_builds[i];
+        const hkd_device_options two = {.threads = 2, .isa = isa}, three = {.threads = 3, .isa = isa};
+        if (!cpu_runs(isa, "adam")) continue;
         for (int radam = 0; radam < 2; radam++)
             for (int near_p = 0; near_p < 2; near_p++) {
                 int64_t count;
                 float *one = three_steps(&two, radam, near_p ? 0.25 : 0.999, false, &count);
                 float *rows = three_steps(&three, radam, near_p ? 0.25 : 0.999, true, &count);
-                CHECK(!memcmp(one, rows, (size_t)count * sizeof *one), "%s, %s: one pass has other bits than the rows", isas[i],
+                CHECK(!memcmp(one, rows, (size_t)count * sizeof *one), "%s, %s: one pass has other bits than the rows", isa,
                       radam ? "radam" : "adam");
                 free(one), free(rows);
             }

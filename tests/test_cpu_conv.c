@@ -1,5 +1,6 @@
 /* The cpu's convolutions against hkd_ref_conv2d, on every instruction set of this processor. */
 #include "cpu.h"
+#include "on_cpu.h"
 #include "test.h"
 #include "winograd.h"
 
@@ -255,19 +256,14 @@ static void winograd(const char *isa, size_t k) {
 }
 
 void test_cpu_conv(void) {
-    static const char *const isas[] = {"plain", "avx2", "avx512"};
-    for (int i = 0; i < 3; i++) {
-        hkd_device *dev;
-        if (hkd_device_open_cpu(&dev, &(hkd_device_options){.threads = 1, .isa = isas[i]})) {
-            test_skip("cpu_conv", hkd_last_error());
-            continue;
-        }
-        hkd_device_close(dev);
+    for (int i = 0; i < CPU_BUILDS; i++) {
+        const char *isa = cpu_builds[i];
+        if (!cpu_runs(isa, "cpu_conv")) continue;
         for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
-            direct(isas[i], k);
-            invariance(isas[i], k, true);
-            winograd(isas[i], k);
-            if (hkd_winograd_pays(&shapes[k].d)) invariance(isas[i], k, false);
+            direct(isa, k);
+            invariance(isa, k, true);
+            winograd(isa, k);
+            if (hkd_winograd_pays(&shapes[k].d)) invariance(isa, k, false);
         }
     }
 }

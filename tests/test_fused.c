@@ -1,6 +1,7 @@
 /* Fused rows against the chains that define them, on every instruction set of this processor and on OpenCL. */
 #include "cpu.h"
 #include "fused.h"
+#include "on_cpu.h"
 #include "plan.h"
 #include "test.h"
 
@@ -143,17 +144,11 @@ static void left_alone(const chain_case *c) {
 }
 
 void test_fused(void) {
-    static const char *const isas[] = {"plain", "avx2", "avx512"};
-    for (int i = 0; i < 3; i++) {
-        hkd_device *dev;
-        if (hkd_device_open_cpu(&dev, &(hkd_device_options){.threads = 1, .isa = isas[i]})) {
-            test_skip("fused", hkd_last_error());
-            continue;
-        }
-        hkd_device_close(dev);
+    for (int i = 0; i < CPU_BUILDS; i++) {
+        if (!cpu_runs(cpu_builds[i], "fused")) continue;
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
             for (int direct = 0; direct < 2; direct++)
-                compare(&cases[k], "cpu", &(hkd_device_options){.threads = 2, .direct = direct, .isa = isas[i]});
+                compare(&cases[k], "cpu", &(hkd_device_options){.threads = 2, .direct = direct, .isa = cpu_builds[i]});
     }
     for (int gpu = 0; gpu < 2; gpu++) {
         const hkd_device_options options = {.isa = gpu ? "gpu" : "cpu"};

@@ -112,7 +112,7 @@ static hkd_status backward(hkd_cpu *cpu, const hkd_call *call) {
 static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward) {
     const hkd_conv2d_dims d = dims_of(call, backward ? &call->up[0].shape : &call->out[0].shape);
     const bool fast = winograd_pays(cpu, &d);
-    const bool frozen = call->in[W].buffer && call->in[W].buffer->frozen;
+    const bool frozen = hkd_cpu_frozen(&call->in[W]) != NULL;
     if (!backward) return fast ? hkd_winograd_bytes(cpu, &d, false, frozen) : hkd_conv2d_direct_bytes(cpu, &d, false, frozen);
     const size_t by_x = fast ? hkd_winograd_bytes(cpu, &d, true, false) : hkd_conv2d_direct_bytes(cpu, &d, true, false);
     const size_t dx = call->grad[X].buffer ? by_x : 0;

@@ -70,6 +70,7 @@ typedef struct hkd_cpu_op {
 } hkd_cpu_op;
 
 static inline float *hkd_cpu_data(const hkd_tensor *t) { return t->buffer ? t->buffer->data : NULL; }
+static inline const float *hkd_cpu_frozen(const hkd_tensor *t) { return t->buffer ? t->buffer->frozen : NULL; }
 
 /* Scratch memory of at least `bytes`, valid until the next call; contents are undefined. */
 hkd_status hkd_cpu_scratch(hkd_cpu *cpu, float **out, size_t bytes);

@@ -79,12 +79,9 @@ static void finish(const hkd_gemm *g, float *c, const float *residual, const flo
         if (g->bias) bias = hkd_load_up_to(g->bias + o, count);
         if (g->more) more = hkd_load_up_to(g->more + o, count);
         for (int64_t r = 0; r < rows; r++) {
-            float *to = c + r * g->c_row + o;
-            hkd_vec sum = hkd_load(y + r * HKD_PANEL + o) + bias + more;
-            if (residual) sum = (sum + hkd_load_up_to(residual + r * g->c_row + o, count)) * g->scale;
-            if (g->accumulate) sum = hkd_load_up_to(to, count) + sum;
-            if (count >= HKD_V) hkd_store(to, sum);
-            else hkd_store_part(to, sum, count);
+            const int64_t at = r * g->c_row + o;
+            hkd_deliver(c + at, hkd_load(y + r * HKD_PANEL + o) + bias + more, residual ? residual + at : NULL, g->scale,
+                        g->accumulate, count);
         }
     }
 }

@@ -54,6 +54,14 @@ static inline int64_t hkd_packed_cols(int64_t cols) {
     return cols ? (hkd_panels(cols) - 1) * HKD_PANEL + hkd_panel_width(hkd_panel_cols(cols, hkd_panels(cols) - 1)) : 0;
 }
 
+/* Where sums end, those of tile() and of Winograd's: (sums + residual) * scale, where there is a residual, written or added to
+ * the `count` columns at `to`. */
+HKD_INLINE void hkd_deliver(float *to, hkd_vec sums, const float *residual, float scale, bool accumulate, int64_t count) {
+    if (residual) sums = (sums + hkd_load_up_to(residual, count)) * scale;
+    if (accumulate) sums = hkd_load_up_to(to, count) + sums;
+    hkd_store_up_to(to, sums, count);
+}
+
 #define hkd_gemm_run HKD_CPU(gemm_run)
 void hkd_gemm_run(const hkd_gemm *g);
 

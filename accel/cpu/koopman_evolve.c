@@ -32,11 +32,10 @@ static work work_of(const hkd_call *call) {
 
 /* Floats of alpha and beta, channels innermost. */
 static int64_t a_floats(const work *w) { return 2 * w->a_area * w->half; }
-static const float *frozen(const hkd_call *call) { return call->in[A].buffer ? call->in[A].buffer->frozen : NULL; }
 
 static size_t workspace(const hkd_cpu *cpu, const hkd_call *call, bool backward) {
     const work w = work_of(call);
-    const int64_t ordered = frozen(call) ? 0 : a_floats(&w), threads = cpu->threads * THREAD_ROWS * w.half;
+    const int64_t ordered = hkd_cpu_frozen(&call->in[A]) ? 0 : a_floats(&w), threads = cpu->threads * THREAD_ROWS * w.half;
     return (size_t)(ordered + threads + (backward ? w.n * w.area + 2 * w.groups * w.half : 0)) * sizeof(float);
 }
 
@@ -59,7 +58,7 @@ static hkd_status begin(hkd_cpu *cpu, const hkd_call *call, work *w, bool backwa
     float *scratch;
     const hkd_status status = hkd_cpu_scratch(cpu, &scratch, workspace(cpu, call, backward));
     if (status) return status;
-    w->alpha = frozen(call);
+    w->alpha = hkd_cpu_frozen(&call->in[A]);
     if (!w->alpha) {
         order(cpu, scratch, hkd_cpu_data(&call->in[A]), w);
         w->alpha = scratch;
@@ -75,7 +74,7 @@ static hkd_status begin(hkd_cpu *cpu, const hkd_call *call, work *w, bool backwa
 static hkd_status freeze(hkd_cpu *cpu, const hkd_call *call) {
     const work w = work_of(call);
     hkd_cpu_form form;
-    if (frozen(call)) return HKD_OK;
+    if (hkd_cpu_frozen(&call->in[A])) return HKD_OK;
     const hkd_status status = hkd_cpu_form_new(&form, (size_t)a_floats(&w));
     if (status) return status;
     order(cpu, form.data, hkd_cpu_data(&call->in[A]), &w);

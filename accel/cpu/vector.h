@@ -73,4 +73,9 @@ HKD_INLINE void hkd_store_part(float *p, hkd_vec v, int64_t count) {
         if (i < count) p[i] = whole[i];
 }
 
+HKD_INLINE void hkd_store_up_to(float *p, hkd_vec v, int64_t count) {
+    if (count >= HKD_V) hkd_store(p, v);
+    else hkd_store_part(p, v, count);
+}
+
 #endif

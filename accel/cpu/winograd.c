@@ -175,11 +175,8 @@ void hkd_winograd_outputs(const hkd_target *to, const float *m, int64_t step, in
             for (int64_t j = 0; j < columns; j++) {
                 const int64_t at = corner + (i * p->w + j) * p->c + o;
                 hkd_prefetch_write(to->y + at + OUT * p->c); /* the next tile's */
-                hkd_vec y = whole[j] + b + more;
-                if (to->accumulate) y = hkd_load_up_to(to->y + at, count) + whole[j];
-                if (residual) y = (y + hkd_load_up_to(residual + at, count)) * then->scale;
-                if (count >= HKD_V) hkd_store(to->y + at, y);
-                else hkd_store_part(to->y + at, y, count);
+                hkd_deliver(to->y + at, whole[j] + b + more, residual ? residual + at : NULL, then->scale, to->accumulate,
+                            count);
             }
         }
     }
