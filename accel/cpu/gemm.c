@@ -93,13 +93,18 @@ void hkd_gemm_run(const hkd_gemm *g) {
     const bool plain = g->cols % HKD_V == 0 && !g->bias && !g->more && !g->residual && !g->accumulate;
     int64_t terms = 0;
     for (int64_t s = 0; s < g->segments; s++) terms += g->segment[s].depth;
-    const int64_t next_step = tiles && terms ? g->next_floats / (tiles * terms) : 0;
-    for (int64_t t = 0; t < tiles; t++) { /* rows are dealt evenly: 32 = 11 + 11 + 10 */
-        const int64_t first = g->rows * t / tiles, rows = g->rows * (t + 1) / tiles - first;
-        float y[HKD_ROWS * HKD_PANEL], *c = g->c + first * g->c_row;
-        (g->cols > HKD_V ? wide : narrow)(g, plain ? c : y, plain ? g->c_row : HKD_PANEL, g->a + first * g->a_row, next,
-                                          next_step, rows);
-        if (!plain) finish(g, c, g->residual ? g->residual + first * g->c_row : NULL, y, rows);
-        next += g->next_floats / tiles;
+    if (!tiles) return;
+    const int64_t next_step = terms ? g->next_floats / (tiles * terms) : 0;
+    const int64_t least = g->rows / tiles, longer = g->rows % tiles; /* rows are dealt evenly: 32 = 11 + 11 + 10 */
+    const float *a = g->a, *residual = g->residual;
+    float y[HKD_ROWS * HKD_PANEL], *c = g->c;
+    for (int64_t t = 0; t < tiles; t++) {
+        const int64_t rows = least + (t < longer);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t o = 0; o < g->cols; o += HKD_V) hkd_prefetch_write(c + r * g->c_row + o);
+        (g->cols > HKD_V ? wide : narrow)(g, plain ? c : y, plain ? g->c_row : HKD_PANEL, a, next, next_step, rows);
+        if (!plain) finish(g, c, residual, y, rows);
+        a += rows * g->a_row, c += rows * g->c_row, next += next_step * terms;
+        if (residual) residual += rows * g->c_row;
     }
 }

@@ -28,7 +28,7 @@
 
 #include <string.h>
 
-enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, OWN_WAVE = 36, FEW = 24, NEAR_FLOATS = 1 << 18,
+enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, OWN_WAVE = 24, FEW = 24, NEAR_FLOATS = 1 << 18,
        SKEW = 16 }; /* a line more, lest what is 4 KB apart share one cache set */
 
 typedef struct {
@@ -127,6 +127,32 @@ static void transform_weights(float *u, int64_t u_step, const float *taps, int64
 /* The position that is made and multiplied as the at-th. */
 static int64_t position(int64_t at) { return row_order[at / SIDE] * SIDE + at % SIDE; }
 
+/* V of a vector of channels, the first `count` at pixel[..][..] + c. What comes next is fetched meanwhile: the next tile's
+ * pixels, `pixels` floats farther, and the places of the vector after the next. */
+HKD_INLINE void transform_tile(float *v, int64_t step, const float *(*pixel)[SIDE], int64_t pixels, int64_t c, int64_t count) {
+    hkd_vec half[SIDE][SIDE], whole[SIDE];
+    HKD_UNROLL
+    for (int j = 0; j < SIDE; j++) {
+        hkd_vec d[SIDE];
+        HKD_UNROLL
+        for (int i = 0; i < SIDE; i++) {
+            d[i] = hkd_load_up_to(pixel[i][j] + c, count);
+            if (j >= SIDE - OUT) hkd_prefetch(pixel[i][j] + c + pixels);
+        }
+        hkd_winograd_input(&half[0][j], SIDE, d[0], d[1], d[2], d[3], d[4], d[5]);
+    }
+    HKD_UNROLL
+    for (int i = 0; i < SIDE; i++) {
+        hkd_winograd_input(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
+        HKD_UNROLL
+        for (int j = 0; j < SIDE; j++) {
+            float *to = v + (i * SIDE + j) * step + c;
+            hkd_store(to, whole[j]);
+            hkd_prefetch_write(to + 2 * HKD_V);
+        }
+    }
+}
+
 void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zeros, const hkd_tiles *p, int64_t tile,
                        int64_t channels) {
     const int64_t n = tile / (p->th * p->tw), row = tile / p->tw % p->th * OUT - 1, col = tile % p->tw * OUT - 1;
@@ -136,19 +162,9 @@ void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zero
             const bool inside = row + i >= 0 && row + i < p->h && col + j >= 0 && col + j < p->w;
             pixel[i][j] = inside ? x + ((n * p->h + row + i) * p->w + col + j) * p->c : zeros;
         }
-    for (int64_t c = 0; c < channels; c += HKD_V) {
-        hkd_vec half[SIDE][SIDE], whole[SIDE];
-        for (int j = 0; j < SIDE; j++) {
-            hkd_vec d[SIDE];
-            for (int i = 0; i < SIDE; i++)
-                d[i] = hkd_load_up_to(pixel[i][j] + c, channels - c);
-            hkd_winograd_input(&half[0][j], SIDE, d[0], d[1], d[2], d[3], d[4], d[5]);
-        }
-        for (int i = 0; i < SIDE; i++) {
-            hkd_winograd_input(whole, 1, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
-            for (int j = 0; j < SIDE; j++) hkd_store(v + (i * SIDE + j) * step + c, whole[j]);
-        }
-    }
+    int64_t c = 0;
+    for (; c + HKD_V <= channels; c += HKD_V) transform_tile(v, step, pixel, OUT * p->c, c, HKD_V);
+    if (c < channels) transform_tile(v, step, pixel, OUT * p->c, c, channels - c);
 }
 
 void hkd_winograd_outputs(const hkd_target *to, const float *m, int64_t step, int64_t tile, int64_t first, int64_t cols) {
