@@ -28,7 +28,7 @@
 
 #include <string.h>
 
-enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, OWN_WAVE = 24, FEW = 24, NEAR_FLOATS = 1 << 18,
+enum { SIDE = 6, POSITIONS = 36, OUT = 4, TAPS = 9, BLOCK = 16, WAVE = 256, OWN_WAVE = 36, FEW = 24, NEAR_FLOATS = 1 << 18,
        SKEW = 16 }; /* a line more, lest what is 4 KB apart share one cache set */
 
 typedef struct {
