@@ -32,7 +32,7 @@ WORKS = {  # name: (hkd bench --what, channels, batch, math)
 LAYOUTS = ("eager", "channels_last")
 
 
-def times(channels, batch):
+def runs_of(channels, batch):
     """How often a round measures a network, on either side: the least of these counts."""
     return 1 if channels > 32 and batch > 1 else 3
 
@@ -64,7 +64,7 @@ def peer_forward(variant, channels, batch):
             traced = torch.jit.freeze(torch.jit.trace(network, (x, noise), check_trace=False))
             network = torch.jit.optimize_for_inference(traced)
         seconds_of(lambda: network(x, noise), 2)
-        return seconds_of(lambda: network(x, noise), times(channels, batch)) / batch
+        return seconds_of(lambda: network(x, noise), runs_of(channels, batch)) / batch
 
 
 def peer_training(variant, channels, batch):
@@ -85,7 +85,7 @@ def peer_training(variant, channels, batch):
             torch._foreach_add_(average, list(network.parameters()), alpha=0.001)
 
     seconds_of(step, 1)
-    return seconds_of(step, times(channels, batch)) / batch
+    return seconds_of(step, runs_of(channels, batch)) / batch
 
 
 def peer_layer(batch, c_in, c_out, side, kernel):
@@ -146,8 +146,10 @@ def theirs(threads, what, variant="", channels=0, batch=0):
 
 def ours(hkd, threads, work, micro_batch):
     what, channels, batch, math = WORKS[work]
-    return report_of([hkd, "bench", "--json", "--rounds", str(times(channels, batch)), "--threads", str(threads), "--what", what, "--channels",
-                      str(channels), "--batch", str(batch), "--math", math, "--micro-batch", str(micro_batch)], threads)["rows"]
+    options = {"rounds": runs_of(channels, batch), "threads": threads, "what": what, "channels": channels, "batch": batch,
+               "math": math, "micro-batch": micro_batch}
+    words = [word for name, value in options.items() for word in ("--" + name, str(value))]
+    return report_of([hkd, "bench", "--json"] + words, threads)["rows"]
 
 
 def network_round(hkd, threads, work, micro_batch, measured):

@@ -96,15 +96,14 @@ void hkd_gemm_run(const hkd_gemm *g) {
     if (!tiles) return;
     const int64_t next_step = terms ? g->next_floats / (tiles * terms) : 0;
     const int64_t least = g->rows / tiles, longer = g->rows % tiles; /* rows are dealt evenly: 32 = 11 + 11 + 10 */
-    const float *a = g->a, *residual = g->residual;
+    const float *a = g->a;
     float y[HKD_ROWS * HKD_PANEL], *c = g->c;
     for (int64_t t = 0; t < tiles; t++) {
         const int64_t rows = least + (t < longer);
-        for (int64_t r = 0; r < rows; r++)
+        for (int64_t r = 0; r < rows; r++) /* written at the end, fetched meanwhile */
             for (int64_t o = 0; o < g->cols; o += HKD_V) hkd_prefetch_write(c + r * g->c_row + o);
         (g->cols > HKD_V ? wide : narrow)(g, plain ? c : y, plain ? g->c_row : HKD_PANEL, a, next, next_step, rows);
-        if (!plain) finish(g, c, residual, y, rows);
+        if (!plain) finish(g, c, g->residual ? g->residual + (c - g->c) : NULL, y, rows);
         a += rows * g->a_row, c += rows * g->c_row, next += next_step * terms;
-        if (residual) residual += rows * g->c_row;
     }
 }

@@ -129,7 +129,8 @@ static int64_t position(int64_t at) { return row_order[at / SIDE] * SIDE + at % 
 
 /* V of a vector of channels, the first `count` at pixel[..][..] + c. What comes next is fetched meanwhile: the next tile's
  * pixels, `pixels` floats farther, and the places of the vector after the next. */
-HKD_INLINE void transform_tile(float *v, int64_t step, const float *(*pixel)[SIDE], int64_t pixels, int64_t c, int64_t count) {
+HKD_INLINE void transform_channels(float *v, int64_t step, const float *(*pixel)[SIDE], int64_t pixels, int64_t c,
+                                   int64_t count) {
     hkd_vec half[SIDE][SIDE], whole[SIDE];
     HKD_UNROLL
     for (int j = 0; j < SIDE; j++) {
@@ -163,8 +164,8 @@ void hkd_winograd_tile(float *v, int64_t step, const float *x, const float *zero
             pixel[i][j] = inside ? x + ((n * p->h + row + i) * p->w + col + j) * p->c : zeros;
         }
     int64_t c = 0;
-    for (; c + HKD_V <= channels; c += HKD_V) transform_tile(v, step, pixel, OUT * p->c, c, HKD_V);
-    if (c < channels) transform_tile(v, step, pixel, OUT * p->c, c, channels - c);
+    for (; c + HKD_V <= channels; c += HKD_V) transform_channels(v, step, pixel, OUT * p->c, c, HKD_V);
+    if (c < channels) transform_channels(v, step, pixel, OUT * p->c, c, channels - c);
 }
 
 void hkd_winograd_outputs(const hkd_target *to, const float *m, int64_t step, int64_t tile, int64_t first, int64_t cols) {
